@@ -1,4 +1,4 @@
-"""The masks against a slow enumeration written from the paper's words (section 2.2, appendix B.1, figure 11)."""
+"""The masks against a slow enumeration from the paper's words (section 2.2, appendix B.1, figure 11)."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ kernels = st.sampled_from([1, 3, 5, 7, 11])
 
 def may_look(kind, query, key, text_length, grid, kernel):
     """One entry of the mask, from the words of the paper, in rows and columns rather than lags."""
-    height, width = grid
+    _, width = grid
     if query < text_length:  # text reads the text up to itself, and never the picture
         return key <= query
     if key < text_length:  # every picture token reads every text token
