@@ -1,0 +1,130 @@
+"""Configurations: one small TOML a trained model, read into the dataclasses of its parts.
+
+A file has the sections [data], [tokenizer], [dvae], [clip], [dalle], and for each model [dvae.training] and so on; what a
+section may hold is what the dataclass of the same name holds.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from dalle_edu.dalle import DalleConfig
+from dalle_edu.dvae import DiscreteVAEConfig
+from dalle_edu.errors import ReaderError, unknown_name
+from dalle_edu.training import TrainingConfig
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """Shape of a small CLIP, handed to open_clip: two transformers with a shared embedding."""
+
+    embedding: int
+    width: int
+    depth: int
+    heads: int
+    patch_size: int
+    image_size: int
+    text_width: int
+    text_depth: int
+    text_heads: int
+    text_length: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The dVAE's two annealed dials (A.2): temperature along a cosine, KL weight along a cosine from zero."""
+
+    temperature_start: float = 1.0
+    temperature_end: float = 1 / 16
+    temperature_steps: int = 150_000
+    kl_weight: float = 6.6
+    kl_steps: int = 5_000
+
+
+@dataclass(frozen=True)
+class Config:
+    """One model, whole: what it is trained on, its parts, and how each is trained."""
+
+    name: str
+    data: tuple[dict, ...]
+    tokenizer_vocabulary: int
+    dvae: DiscreteVAEConfig
+    dalle: DalleConfig
+    clip: ClipConfig | None = None
+    schedule: Schedule = field(default_factory=Schedule)
+    crop: int = 0
+    dvae_training: TrainingConfig | None = None
+    dalle_training: TrainingConfig | None = None
+    clip_training: TrainingConfig | None = None
+
+
+def config_names() -> list[str]:
+    """Names of the configurations that the package ships."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def read_config(name: str | Path) -> Config:
+    """Reads a configuration by its name in the package, or from a TOML file.
+
+    Raises ReaderError for a name that is not known, a file that is no TOML, and fields that do not exist.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        if str(name) not in config_names():
+            raise unknown_name("configuration", str(name), config_names())
+        path = FOLDER / f"{name}.toml"
+    elif not path.is_file() and (FOLDER / path.name).is_file():
+        path = FOLDER / path.name
+    if not path.is_file():
+        raise ReaderError(f"There is no configuration file {path}; the package has: {', '.join(config_names())}.")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ReaderError(f"{path} is no TOML file: {error}.") from error
+    return _config(table, path)
+
+
+def _config(table: dict, path: Path) -> Config:
+    dvae, dalle, clip = (dict(table.get(part, {})) for part in ("dvae", "dalle", "clip"))
+    trainings = {f"{part}_training": t.pop("training", None) for part, t in (("dvae", dvae), ("dalle", dalle), ("clip", clip))}
+    schedule, crop = dvae.pop("schedule", {}), dvae.pop("crop", 0)
+    tokenizer = dict(table.get("tokenizer", {}))
+    read = lambda kind, section, values: _dataclass(kind, section, values, path)  # noqa: E731
+    dvae_config = read(DiscreteVAEConfig, "dvae", dvae)
+    # What the transformer shares with the tokenizers is written once, in their sections.
+    dalle = {
+        "text_vocabulary": tokenizer.get("vocabulary"),
+        "text_length": tokenizer.get("text_length"),
+        "image_vocabulary": dvae_config.vocabulary,
+        "grid": dvae_config.grid,
+    } | dalle
+    clip_config = None
+    if clip:
+        clip = {"image_size": dvae_config.image_size, "text_length": tokenizer.get("text_length")} | clip
+        clip_config = read(ClipConfig, "clip", clip)
+    return Config(
+        name=path.stem,
+        data=tuple(table.get("data", ())),
+        tokenizer_vocabulary=tokenizer.get("vocabulary", 16_384),
+        dvae=dvae_config,
+        dalle=read(DalleConfig, "dalle", dalle),
+        clip=clip_config,
+        schedule=read(Schedule, "dvae.schedule", schedule),
+        crop=crop,
+        **{k: read(TrainingConfig, k.replace("_", "."), t) if t is not None else None for k, t in trainings.items()},
+    )
+
+
+def _dataclass(kind, section: str, values: dict, path: Path):
+    known = {f.name for f in fields(kind)}
+    for key in values:
+        if key not in known:
+            raise ReaderError(f"{path}: [{section}] has no field {key!r}; its fields are {', '.join(sorted(known))}.")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ReaderError(f"{path}: [{section}] is incomplete: {error}.") from error

@@ -1,0 +1,132 @@
+"""DALL·E: one transformer over text tokens and picture tokens, trained to predict the next of either (chapter 9).
+
+    loss = 1/8 mean_text[-ln p(y_i | y_<i)] + 7/8 mean_picture[-ln p(z_j | y, z_<j)]
+
+Ramesh et al. 2021, section 2.2 and appendix B.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dalle_edu.errors import ReaderError
+from dalle_edu.transformer import Transformer, TransformerConfig
+
+
+@dataclass(frozen=True)
+class DalleConfig:
+    """Shape of a DALL·E. `text_vocabulary` counts word pieces, without the `text_length` padding tokens; `grid` is (height,
+    width) in picture tokens; `text_weight` is the text's share of the loss, the picture's is the rest."""
+
+    text_vocabulary: int
+    text_length: int
+    image_vocabulary: int
+    grid: tuple[int, int]
+    width: int
+    depth: int
+    heads: int
+    kernel: int = 11
+    kinds: tuple[str, ...] = ()
+    text_weight: float = 1 / 8
+
+    def __post_init__(self):
+        object.__setattr__(self, "grid", tuple(self.grid))
+        object.__setattr__(self, "kinds", tuple(self.kinds))
+        self.transformer()  # raises where the sizes do not fit together
+
+    def transformer(self) -> TransformerConfig:
+        """The part of the configuration that the transformer needs."""
+        own = asdict(self)
+        names = ("text_length", "grid", "width", "depth", "heads", "kernel", "kinds")
+        return TransformerConfig(**{name: own[name] for name in names})
+
+    @property
+    def picture_length(self) -> int:
+        """Number of picture tokens."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def length(self) -> int:
+        """Number of positions of the stream."""
+        return self.text_length + self.picture_length
+
+    @classmethod
+    def from_name(cls, name: str) -> DalleConfig:
+        """A configuration of `dalle_edu/configs`, "paper-12b" for one, or of a TOML file."""
+        from dalle_edu.configs import read_config
+
+        return read_config(name).dalle
+
+
+class Dalle(nn.Module):
+    """Text tokens and picture tokens in, logits of the next token out.
+
+    Text is (batch, text_length) int64: word pieces below `text_vocabulary`, then, where the caption has ended, the padding
+    token of that position, `text_vocabulary` + position (`CaptionTokenizer.encode` makes it so). Picture tokens are (batch,
+    picture_length) int64 in raster order. Position i of the stream sees token i and predicts token i + 1, so the last text
+    position predicts the first picture token, and the first text token, which nothing comes before, is never predicted.
+    """
+
+    def __init__(self, config: DalleConfig):
+        super().__init__()
+        self.config = config
+        height, width = config.grid
+        self.text_embedding = nn.Embedding(config.text_vocabulary + config.text_length, config.width)
+        self.text_position = nn.Embedding(config.text_length, config.width)
+        self.image_embedding = nn.Embedding(config.image_vocabulary, config.width)
+        self.row_position = nn.Embedding(height, config.width)
+        self.column_position = nn.Embedding(width, config.width)
+        for module in self.children():
+            nn.init.normal_(module.weight, std=0.02)
+        self.transformer = Transformer(config.transformer())
+        self.text_logits = nn.Linear(config.width, config.text_vocabulary, bias=False)
+        self.image_logits = nn.Linear(config.width, config.image_vocabulary, bias=False)
+        for head in (self.text_logits, self.image_logits):
+            nn.init.normal_(head.weight, std=0.02)
+
+    def embed_text(self, text: Tensor) -> Tensor:
+        """(batch, text_length) -> (batch, text_length, width): token plus position."""
+        if text.shape[-1] != self.config.text_length:
+            raise ReaderError(
+                f"Text has {text.shape[-1]} positions, this model reads {self.config.text_length}: encode it with "
+                f"text_length={self.config.text_length}."
+            )
+        return self.text_embedding(text) + self.text_position.weight
+
+    def picture_positions(self) -> Tensor:
+        """(picture_length, width): for each place its row's vector plus its column's (B.1)."""
+        return (self.row_position.weight[:, None] + self.column_position.weight[None]).flatten(0, 1)
+
+    def embed_image(self, image: Tensor) -> Tensor:
+        """(batch, n) with n <= picture_length, the first n tokens -> (batch, n, width)."""
+        return self.image_embedding(image) + self.picture_positions()[: image.shape[1]]
+
+    def forward(self, text: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of what comes next.
+
+        text (batch, text_length), image (batch, n), n <= picture_length. Returns text logits
+        (batch, text_length - 1, text_vocabulary) for text tokens 1, 2, ... and image logits (batch, n + 1,
+        image_vocabulary) for picture tokens 0, 1, ..., n; with a whole picture the last one, which predicts nothing, is left out.
+        """
+        states = self.transformer(torch.cat((self.embed_text(text), self.embed_image(image)), dim=1))
+        before_picture = self.config.text_length - 1
+        predicting = states[:, before_picture : self.config.length - 1]
+        return self.text_logits(states[:, :before_picture]), self.image_logits(predicting)
+
+    def loss(self, text: Tensor, image: Tensor) -> dict[str, Tensor]:
+        """Cross-entropy in nats a token: "text", "image", and their weighted sum "loss" (section 2.2).
+
+        Padding is not predicted: it says nothing that a caption's reader would want to know.
+        """
+        text_logits, image_logits = self(text, image)
+        targets = text[:, 1:].masked_fill(text[:, 1:] >= self.config.text_vocabulary, -100)
+        # A mean over no tokens is not a number: captions of one token each have nothing to predict.
+        text_sum = F.cross_entropy(text_logits.flatten(0, 1).float(), targets.flatten(), reduction="sum")
+        text_loss = text_sum / (targets >= 0).sum().clamp_min(1)
+        image_loss = F.cross_entropy(image_logits.flatten(0, 1).float(), image.flatten())
+        weight = self.config.text_weight
+        return {"loss": weight * text_loss + (1 - weight) * image_loss, "text": text_loss, "image": image_loss}

@@ -1,0 +1,297 @@
+"""The discrete VAE: a picture becomes a grid of tokens, each one of a vocabulary of codes, and comes back (chapter 5).
+
+    E_q(z|x)[ln p(x | z)] - beta KL(q(z | x), uniform)        q: encoder, p: decoder, z: relaxed by Gumbel-softmax
+
+Ramesh et al. 2021, section 2.1 and appendix A; the architecture as published in openai/DALL-E.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dalle_edu.errors import ReaderError
+from dalle_edu.gumbel import gumbel_softmax
+
+PIXEL_MARGIN = 0.1  # epsilon of appendix A.3: keeps pixels away from 0 and 1, where the logit is infinite
+
+
+@dataclass(frozen=True)
+class DiscreteVAEConfig:
+    """Shape of a discrete VAE; the defaults are the paper's (A.1).
+
+    A picture of `image_size` x `image_size` becomes a grid smaller by `patch_size` * 2 ** (groups - 1): patches of
+    `patch_size` pixels are folded into channels first (1: not at all), and max-pooling halves the grid after each group
+    but the last. The encoder's groups have `hidden`, 2 `hidden`, 4 `hidden`, ... channels, the decoder's the same in reverse.
+    `likelihood` is "logit-laplace" (A.3) or "mean-squared-error". With `patch_codebook` the networks learn only what a
+    codebook of plain patches, found by k-means, leaves over (see `PatchCodebook`).
+    """
+
+    image_size: int = 256
+    vocabulary: int = 8192
+    patch_size: int = 1
+    groups: int = 4
+    blocks_per_group: int = 2
+    hidden: int = 256
+    decoder_input: int = 128
+    input_kernel: int = 7
+    likelihood: str = "logit-laplace"
+    patch_codebook: bool = False
+
+    def __post_init__(self):
+        if self.likelihood not in ("logit-laplace", "mean-squared-error"):
+            raise ReaderError(
+                f"likelihood is {self.likelihood!r}; it must be 'logit-laplace' or 'mean-squared-error'."
+            )
+        if self.image_size % self.downsampling:
+            raise ReaderError(
+                f"image_size {self.image_size} is no multiple of {self.downsampling}, the factor by which this dVAE "
+                f"makes the grid smaller (patch_size * 2 ** (groups - 1))."
+            )
+
+    @property
+    def downsampling(self) -> int:
+        """How many pixels a token is wide and high."""
+        return self.patch_size * 2 ** (self.groups - 1)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(height, width) of the token grid."""
+        side = self.image_size // self.downsampling
+        return side, side
+
+
+def map_pixels(images: Tensor) -> Tensor:
+    """[0, 1] -> [0.1, 0.9] (A.3): the logit-Laplace density is defined strictly between 0 and 1."""
+    return (1 - 2 * PIXEL_MARGIN) * images + PIXEL_MARGIN
+
+
+def unmap_pixels(mapped: Tensor) -> Tensor:
+    """The way back, clamped to [0, 1]."""
+    return ((mapped - PIXEL_MARGIN) / (1 - 2 * PIXEL_MARGIN)).clamp(0, 1)
+
+
+def logit_laplace_nll(x: Tensor, mu: Tensor, ln_b: Tensor) -> Tensor:
+    """-ln f(x | mu, b) with f = exp(-|logit(x) - mu| / b) / (2 b x (1 - x)), for each number of `x` in (0, 1) (A.3)."""
+    return math.log(2) + ln_b + torch.log(x * (1 - x)) + (torch.logit(x) - mu).abs() * torch.exp(-ln_b)
+
+
+def convolution(n_in: int, n_out: int, kernel: int) -> nn.Conv2d:
+    """A "same" convolution, weights normal with standard deviation 1 / sqrt(fan-in), biases zero (A.1)."""
+    layer = nn.Conv2d(n_in, n_out, kernel, padding=(kernel - 1) // 2)
+    nn.init.normal_(layer.weight, std=1 / math.sqrt(n_in * kernel**2))
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Block(nn.Module):
+    """out = id(x) + gain * res(x): four convolutions around a bottleneck of a quarter of the channels (A.1).
+
+    `gain` is 1 / (number of blocks) ** 2, so that at the start a deep stack is close to the identity.
+    """
+
+    def __init__(self, n_in: int, n_out: int, kernels: tuple[int, int, int, int], gain: float):
+        super().__init__()
+        bottleneck = n_out // 4
+        channels = [n_in, bottleneck, bottleneck, bottleneck, n_out]
+        layers = OrderedDict()
+        for i, kernel in enumerate(kernels):
+            layers[f"relu_{i + 1}"] = nn.ReLU()
+            layers[f"conv_{i + 1}"] = convolution(channels[i], channels[i + 1], kernel)
+        self.res_path = nn.Sequential(layers)
+        self.id_path = convolution(n_in, n_out, 1) if n_in != n_out else nn.Identity()
+        self.gain = gain
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.id_path(x) + self.gain * self.res_path(x)
+
+
+def _groups(channels: list[int], config: DiscreteVAEConfig, kernels, resize: type[nn.Module]) -> OrderedDict:
+    """Groups of blocks from channels[0] to channels[-1], with a change of the grid's size between groups."""
+    gain = 1 / (config.groups * config.blocks_per_group) ** 2
+    groups = OrderedDict()
+    for g in range(config.groups):
+        blocks = OrderedDict()
+        for b in range(config.blocks_per_group):
+            n_in = channels[g] if b == 0 else channels[g + 1]
+            blocks[f"block_{b + 1}"] = Block(n_in, channels[g + 1], kernels, gain)
+        if g < config.groups - 1:
+            blocks["resize"] = nn.MaxPool2d(2) if resize is nn.MaxPool2d else nn.Upsample(scale_factor=2, mode="nearest")
+        groups[f"group_{g + 1}"] = nn.Sequential(blocks)
+    return groups
+
+
+class Encoder(nn.Module):
+    """(batch, 3, image_size, image_size) in [0, 1], mapped -> logits (batch, vocabulary, height, width)."""
+
+    def __init__(self, config: DiscreteVAEConfig):
+        super().__init__()
+        widths = [config.hidden] + [config.hidden * 2**g for g in range(config.groups)]
+        layers = OrderedDict(input=convolution(3 * config.patch_size**2, config.hidden, config.input_kernel))
+        layers |= _groups(widths, config, (3, 3, 3, 1), nn.MaxPool2d)
+        layers["output"] = nn.Sequential(
+            OrderedDict(relu=nn.ReLU(), conv=convolution(widths[-1], config.vocabulary, 1))
+        )
+        self.patch_size = config.patch_size
+        self.blocks = nn.Sequential(layers)
+
+    def forward(self, mapped: Tensor) -> Tensor:
+        return self.blocks(F.pixel_unshuffle(mapped, self.patch_size))
+
+
+class Decoder(nn.Module):
+    """Codes (batch, vocabulary, height, width), one-hot or relaxed -> (batch, 6, image_size, image_size): mu and ln b.
+
+    Its first convolution is the codebook: one-hot times a 1x1 kernel picks one vector a code. There is no other one.
+    """
+
+    def __init__(self, config: DiscreteVAEConfig):
+        super().__init__()
+        widths = [config.decoder_input] + [config.hidden * 2**g for g in reversed(range(config.groups))]
+        layers = OrderedDict(input=convolution(config.vocabulary, config.decoder_input, 1))
+        layers |= _groups(widths, config, (1, 3, 3, 3), nn.Upsample)
+        layers["output"] = nn.Sequential(
+            OrderedDict(relu=nn.ReLU(), conv=convolution(widths[-1], 6 * config.patch_size**2, 1))
+        )
+        self.patch_size = config.patch_size
+        self.blocks = nn.Sequential(layers)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.blocks(codes), self.patch_size)
+
+
+class PatchCodebook(nn.Module):
+    """A start for small budgets: one patch of pixels a code, found by k-means (`fit`), and then trained with the rest.
+
+    logits_k = s (2 x.c_k - |c_k|^2) = s (|x|^2 - |x - c_k|^2): the nearest patch wins, s says how clearly.
+    """
+
+    def __init__(self, vocabulary: int, patch_size: int, sharpness: float = 40.0):
+        super().__init__()
+        self.patch_size, self.sharpness = patch_size, sharpness
+        self.patches = nn.Parameter(torch.rand(vocabulary, 3 * patch_size**2))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """(batch, 3, H, W) in [0, 1] -> (batch, vocabulary, H / patch_size, W / patch_size)."""
+        x = F.pixel_unshuffle(images, self.patch_size)
+        bias = -self.patches.square().sum(1)
+        return self.sharpness * F.conv2d(x, 2 * self.patches[:, :, None, None], bias)
+
+    def pictures(self, codes: Tensor) -> Tensor:
+        """(batch, vocabulary, h, w) -> (batch, 3, H, W): the patches, mixed as the codes say."""
+        return F.pixel_shuffle(F.conv2d(codes, self.patches.T[:, :, None, None]), self.patch_size)
+
+    @torch.no_grad()
+    def fit(self, images: Tensor, generator: torch.Generator, rounds: int = 15, limit: int = 100_000) -> None:
+        """k-means over the patches of `images`; flat patches, most of any drawing, are thinned out to one in ten."""
+        patches = F.pixel_unshuffle(images, self.patch_size).permute(0, 2, 3, 1).flatten(0, 2)
+        flat = patches.view(len(patches), 3, -1).std(2).amax(1) < 0.02
+        keep = ~flat | (torch.rand(len(patches), generator=generator) < 0.1)
+        patches = patches[keep]
+        patches = patches[torch.randperm(len(patches), generator=generator)[:limit]]
+        vocabulary = len(self.patches)
+        centres = patches[torch.randperm(len(patches), generator=generator)[:vocabulary]].clone()
+        for _ in range(rounds):
+            nearest = torch.cat([torch.cdist(p, centres).argmin(1) for p in patches.split(10_000)])
+            counts = torch.zeros(len(centres)).index_add_(0, nearest, torch.ones(len(patches)))
+            sums = torch.zeros_like(centres).index_add_(0, nearest, patches)
+            used = counts > 0
+            centres[used] = sums[used] / counts[used, None]
+            again = torch.randint(len(patches), (int((~used).sum()),), generator=generator)
+            centres[~used] = patches[again]  # a centre that nobody is near to starts again somewhere else
+        self.patches[: len(centres)] = centres
+
+
+class DiscreteVAE(nn.Module):
+    """Encoder, relaxation and decoder. `images` are (batch, 3, image_size, image_size) float32 in [0, 1].
+
+    The networks are convolutional: pictures of other sizes work as well, as long as `downsampling` divides them.
+    """
+
+    def __init__(self, config: DiscreteVAEConfig):
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        self.patch_codebook = None
+        if config.patch_codebook:
+            self.patch_codebook = PatchCodebook(config.vocabulary, config.downsampling)
+            for last in (self.encoder.blocks.output.conv, self.decoder.blocks.output.conv):
+                nn.init.zeros_(last.weight)  # so that training starts exactly where k-means ended
+
+    def logits(self, images: Tensor) -> Tensor:
+        """(batch, vocabulary, height, width): the unnormalised log-probabilities of q(z | x)."""
+        logits = self.encoder(map_pixels(images))
+        return logits if self.patch_codebook is None else logits + self.patch_codebook.logits(images)
+
+    def statistics(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """`codes` (batch, vocabulary, height, width), one-hot or relaxed -> mu and ln b, each (batch, 3, H, W)."""
+        mu, ln_b = self.decoder(codes).chunk(2, dim=1)
+        if self.patch_codebook is not None:
+            patches = self.patch_codebook.pictures(codes)
+            if self.config.likelihood == "logit-laplace":
+                patches = torch.logit(map_pixels(patches.clamp(0, 1)))
+            mu = mu + patches
+        return mu, ln_b
+
+    def picture(self, mu: Tensor) -> Tensor:
+        """The decoder's best guess in [0, 1]; only mu counts (A.3)."""
+        return unmap_pixels(torch.sigmoid(mu)) if self.config.likelihood == "logit-laplace" else mu.clamp(0, 1)
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """Pictures -> tokens (batch, height, width) int64: the most probable code, without noise (section 2.2)."""
+        return self.logits(images).argmax(1)
+
+    @torch.no_grad()
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Tokens (batch, height, width) -> pictures (batch, 3, H, W) in [0, 1]. Raises ReaderError for unknown tokens."""
+        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.config.vocabulary:
+            raise ReaderError(
+                f"A token lies between 0 and {self.config.vocabulary - 1}; these go from {int(tokens.min())} to "
+                f"{int(tokens.max())}."
+            )
+        codes = F.one_hot(tokens, self.config.vocabulary).permute(0, 3, 1, 2).float()
+        return self.picture(self.statistics(codes)[0])
+
+    def codebook_usage(self, tokens: Tensor) -> Tensor:
+        """How often each code occurs in `tokens` (any shape): (vocabulary,) int64."""
+        return torch.bincount(tokens.flatten(), minlength=self.config.vocabulary)
+
+    def loss(
+        self, images: Tensor, temperature: float, kl_weight: float, generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """The negative bound a pixel channel, as in A.2: reconstruction + kl_weight * KL, both divided by 3 H W.
+
+        Returns "loss", "reconstruction" (nats, or squared error, a pixel channel) and "kl" (nats a token).
+        """
+        logits = self.logits(images)
+        codes = gumbel_softmax(logits, temperature, dim=1, generator=generator)
+        mu, ln_b = self.statistics(codes)
+        if self.config.likelihood == "logit-laplace":
+            reconstruction = logit_laplace_nll(map_pixels(images), mu, ln_b).mean()
+        else:
+            reconstruction = (mu - images).square().mean()
+        kl = kl_to_uniform(logits)
+        tokens_a_channel = kl.numel() / images.numel()
+        return {
+            "loss": reconstruction + kl_weight * tokens_a_channel * kl.mean(),
+            "reconstruction": reconstruction,
+            "kl": kl.mean(),
+        }
+
+
+def kl_to_uniform(logits: Tensor) -> Tensor:
+    """KL(q, uniform) = sum_k q_k ln q_k + ln K, in nats a token: (batch, vocabulary, h, w) -> (batch, h, w)."""
+    ln_q = F.log_softmax(logits, dim=1)
+    return (ln_q.exp() * ln_q).sum(1) + math.log(logits.shape[1])
+
+
+def peak_signal_to_noise(images: Tensor, others: Tensor) -> Tensor:
+    """10 log10(1 / mean squared error) in decibels, one number a picture: (batch,)."""
+    return -10 * torch.log10((images - others).square().flatten(1).mean(1).clamp_min(1e-10))

@@ -1,0 +1,303 @@
+"""The one training loop of the book: AdamW, warm-up and cosine, optional weight average, checkpoints that resume exactly.
+
+    w  <-  w - rate(step) * (m / (sqrt(v) + 1e-8) + weight_decay * w)
+
+Loshchilov & Hutter 2019 (AdamW); Ramesh et al. 2021, appendices A.2 and B.2, for what DALL·E used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from dalle_edu.errors import ReaderError
+
+# A loss function gets (model, batch, step, generator) and returns its parts by name; the part "loss" is minimised.
+LossFunction = Callable[[nn.Module, object, int, torch.Generator], Mapping[str, Tensor]]
+# A batch is a pure function of (step, generator), which is what makes an interrupted run go on exactly.
+BatchFunction = Callable[[int, torch.Generator], object]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How one model is trained.
+
+    `learning_rate` is reached after `warmup` steps and falls along a cosine to `final_learning_rate` at `steps`.
+    `weight_average` is the decay of an exponential moving average of the weights (0: none; the paper: 0.999 for the
+    dVAE, A.2). `precision` is "float32" or "bfloat16" (autocast). `gradient_clip` bounds the gradient's norm (0: no bound).
+    """
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    final_learning_rate: float = 0.0
+    warmup: int = 0
+    weight_decay: float = 0.0
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    gradient_clip: float = 0.0
+    weight_average: float = 0.0
+    precision: str = "float32"
+    checkpoint_every: int = 200
+    seed: int = 0
+
+
+def cosine(step: int, start: float, end: float, steps: int) -> float:
+    """The cosine schedule of A.2: `start` at step 0, `end` from `steps` on, level at both ends."""
+    progress = min(step / steps, 1.0) if steps > 0 else 1.0
+    return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def learning_rate(step: int, config: TrainingConfig) -> float:
+    """The learning rate of step `step`, counted from 0: a straight line up, then a cosine down."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    after = config.steps - config.warmup
+    return cosine(step - config.warmup, config.learning_rate, config.final_learning_rate, after)
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """A generator for one step alone: a run that is resumed at step s draws what an unbroken run draws."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+
+
+def optimizer_for(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW with decay on matrices and kernels only: shrinking a bias or a norm's gain has no use."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.beta_1, config.beta_2), eps=1e-8)
+
+
+class Run:
+    """A model in training: its optimizer, its averaged weights, the step it is at, and how to store and restore them."""
+
+    def __init__(self, model: nn.Module, config: TrainingConfig, description: Mapping | None = None):
+        if config.precision not in ("float32", "bfloat16"):
+            raise ReaderError(f"precision is {config.precision!r}; it must be 'float32' or 'bfloat16'.")
+        self.model = model
+        self.config = config
+        self.description = json.loads(json.dumps(description or {}))  # what a checkpoint must agree with to be resumed
+        self.optimizer = optimizer_for(model, config)
+        self.average = {n: p.detach().clone() for n, p in model.named_parameters()} if config.weight_average else {}
+        self.step = 0
+        self.seconds = 0.0
+
+    def update(self, batch, loss_function: LossFunction) -> dict[str, float]:
+        """One update: loss, gradient, clipping, AdamW, average. Returns the loss's parts as numbers."""
+        config = self.config
+        rate = learning_rate(self.step, config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        device = next(self.model.parameters()).device.type
+        autocast = torch.autocast(device, torch.bfloat16, enabled=config.precision == "bfloat16")
+        with autocast:
+            # Its own stream of randomness, apart from the batch's, so that drawing a batch differently leaves it alone.
+            parts = loss_function(self.model, batch, self.step, step_generator(config.seed + 1, self.step))
+        self.optimizer.zero_grad(set_to_none=True)
+        parts["loss"].backward()
+        if config.gradient_clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+        self.optimizer.step()
+        if self.average:
+            # A young average trusts new weights more: with a fixed decay it would remember the random start for long.
+            decay = min(config.weight_average, (1 + self.step) / (10 + self.step))
+            with torch.no_grad():
+                for name, parameter in self.model.named_parameters():
+                    self.average[name].lerp_(parameter, 1 - decay)
+        self.step += 1
+        return {name: float(value) for name, value in parts.items()}
+
+    def weights(self) -> dict[str, Tensor]:
+        """The state to keep: the averaged weights where there is an average, else the weights themselves."""
+        state = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        return state | {name: tensor.clone() for name, tensor in self.average.items()}
+
+    def save(self, folder: Path) -> None:
+        """Writes a checkpoint into `folder`; whatever interrupts it, the checkpoint before it stays whole."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
+        tensors |= {f"average.{n}": t for n, t in self.average.items()}
+        for name, parameter in self.model.named_parameters():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value)
+        name = f"checkpoint-{self.step:07d}.safetensors"
+        write_tensors(folder / name, tensors)
+        state = dict(step=self.step, seconds=self.seconds, file=name, training=dataclasses.asdict(self.config))
+        write_text(folder / "checkpoint.json", json.dumps(state | {"description": self.description}, indent=1))
+        for old in folder.glob("checkpoint-*.safetensors"):
+            if old.name != name:
+                old.unlink()
+
+    def restore(self, folder: Path) -> None:
+        """Goes back to the checkpoint in `folder`.
+
+        Raises ReaderError where there is none, where it is cut short, and where it is of another configuration.
+        """
+        state = read_state(folder / "checkpoint.json")
+        ours = dataclasses.asdict(self.config)
+        ignored = {"checkpoint_every"}  # how often to save may change between two sittings
+        theirs = state["training"]
+        changed = [k for k in ours if k not in ignored and ours[k] != theirs.get(k)]
+        if changed or state["description"] != self.description:
+            what = f"{changed[0]} was {theirs.get(changed[0])}, is {ours[changed[0]]}" if changed else "the model or data differ"
+            raise ReaderError(
+                f"The checkpoint in {folder} is of another configuration ({what}): resume it with the configuration "
+                f"it was started with, or choose another --out."
+            )
+        tensors = read_tensors(folder / state["file"])
+        try:
+            self.model.load_state_dict(_part(tensors, "model."))
+            for name, tensor in _part(tensors, "average.").items():
+                self.average[name].copy_(tensor)
+            moments = _part(tensors, "optimizer.")
+            for name, parameter in self.model.named_parameters():
+                own = {k.rpartition(".")[2]: v for k, v in moments.items() if k.rpartition(".")[0] == name}
+                if own:
+                    self.optimizer.state[parameter] = own
+        except (RuntimeError, KeyError) as error:
+            raise ReaderError(f"The checkpoint in {folder} does not fit this model: {_first_line(error)}") from error
+        self.step, self.seconds = state["step"], state["seconds"]
+
+
+def train(
+    run: Run,
+    batch: BatchFunction,
+    loss_function: LossFunction,
+    out: Path | None = None,
+    progress: bool = True,
+    until: int | None = None,
+) -> list[dict[str, float]]:
+    """Trains `run` up to step `until` (default: to the end); returns the loss's parts, a dict a step.
+
+    With `out`, a checkpoint and `history.jsonl` are written there every `checkpoint_every` steps, at the end, and when the
+    run is interrupted (KeyboardInterrupt is raised again once everything is stored).
+    """
+    from tqdm.auto import tqdm
+
+    config, history, pending = run.config, [], []
+    last = min(config.steps, until if until is not None else config.steps)
+    run.model.train()
+    bar = tqdm(total=config.steps, initial=run.step, disable=not progress, unit="step", mininterval=1.0)
+    started = begun = time.perf_counter()
+
+    def store():
+        nonlocal started
+        now = time.perf_counter()
+        run.seconds, started = run.seconds + now - started, now
+        if out is not None:
+            append_history(out / "history.jsonl", pending)
+            pending.clear()
+            run.save(out)
+
+    try:
+        while run.step < last:
+            step = run.step
+            parts = run.update(batch(step, step_generator(config.seed, step)), loss_function)
+            if not math.isfinite(parts["loss"]):
+                raise ReaderError(f"The loss became {parts['loss']} at step {step}: try a lower learning_rate.")
+            history.append({"step": step, **parts})
+            pending.append(history[-1])
+            bar.update()
+            speed = config.batch_size * len(history) / (time.perf_counter() - begun)
+            bar.set_postfix_str(f"loss {parts['loss']:.3f}, {speed:.0f} pictures/s", refresh=False)
+            if run.step % config.checkpoint_every == 0 and run.step < last:
+                store()
+    finally:
+        bar.close()
+        store()
+    run.model.eval()
+    return history
+
+
+def append_history(path: Path, rows: Iterable[Mapping[str, float]]) -> None:
+    """Appends rows to a JSON-lines file, dropping rows of a later step that an interrupted run had left there."""
+    rows = list(rows)
+    if not rows:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = [r for r in read_history(path) if r["step"] < rows[0]["step"]] if path.exists() else []
+    write_text(path, "".join(json.dumps(r) + "\n" for r in [*kept, *rows]))
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The rows of a `history.jsonl`."""
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    with _replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Writes a safetensors file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with _replacing(path) as temporary:
+        save_file(contiguous, temporary, metadata=dict(metadata or {}))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Reads a safetensors file. Raises ReaderError when it is missing, cut short, or no safetensors file at all."""
+    if not Path(path).is_file():
+        raise ReaderError(f"There is no file {path}: check the path, or train the model first.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise ReaderError(f"{path} is cut short or is no safetensors file ({error}): copy or train it again.") from error
+
+
+def read_state(path: Path) -> dict:
+    """Reads a checkpoint's JSON. Raises ReaderError when it is missing or damaged."""
+    if not path.is_file():
+        raise ReaderError(f"There is no checkpoint in {path.parent}: start the training without --resume.")
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        return {key: state[key] for key in ("step", "seconds", "file", "training", "description")}
+    except (json.JSONDecodeError, KeyError) as error:
+        raise ReaderError(f"{path} is damaged ({_first_line(error)}): delete it and train again.") from error
+
+
+def load_weights(model: nn.Module, path: Path) -> nn.Module:
+    """Loads a safetensors file into `model` and sets it to evaluation. Raises ReaderError where they do not fit."""
+    tensors = read_tensors(path)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ReaderError(f"{path} is of another configuration than its model: {_first_line(error, 1)}") from error
+    return model.eval()
+
+
+@contextlib.contextmanager
+def _replacing(path: Path):
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _first_line(error: BaseException, line: int = 0) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[min(line, len(lines) - 1)].strip()
