@@ -1,0 +1,31 @@
+"""Figures of the book: static ones, and explorers that a reader can touch.
+
+Every name is fetched from its own file when it is first asked for, so that one explorer does not import all
+others and `import dalle_edu` does not import matplotlib. A new explorer lives in a file of its own and
+adds its line to `_HOMES`.
+"""
+
+from importlib import import_module
+
+_HOMES = {
+    # name: the file of this folder that defines it
+    "show": "figures",
+    "COLOURS": "figures",
+    "picture_grid": "figures",
+    "Explorer": "explorer",
+    "picture_uri": "explorer",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"dalle_edu.explore has no {name!r}; it has: {', '.join(sorted(_HOMES))}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return __all__
