@@ -1,7 +1,8 @@
-"""Pictures with captions: every data set here gives `(image, caption)` pairs, image float32 `(3, size, size)` in [0, 1].
+"""Pictures with captions: every data set here gives `(image, caption)` pairs, image float32 `(3, size, size)`
+in [0, 1].
 
-`EmojiPictures` are real drawings with real names, `Scenes` are made on demand and know their own truth, `FolderOfPictures`
-and `Shards` hold the reader's own pictures. Each is imported when it is first asked for.
+`EmojiPictures` are real drawings with real names, `Scenes` are made on demand and know their own truth,
+`FolderOfPictures` and `Shards` hold the reader's own pictures. Each is imported when it is first asked for.
 """
 
 from importlib import import_module

