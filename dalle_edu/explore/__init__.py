@@ -14,6 +14,9 @@ _HOMES = {
     "picture_grid": "figures",
     "Explorer": "explorer",
     "picture_uri": "explorer",
+    "mask_explorer": "masks",
+    "plot_keys": "masks",
+    "plot_mask": "masks",
 }
 
 __all__ = sorted(_HOMES)

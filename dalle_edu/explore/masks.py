@@ -21,7 +21,7 @@ REGIONS = {"text to text": COLOURS[5], "picture to text": COLOURS[4], "picture t
 def plot_mask(
     mask, text_length: int = 0, ax=None, title: str | None = None, query: int | None = None
 ) -> None:
-    """Draws `mask` (L, L) bool as a matrix, queries downwards, keys to the right; `query` is framed if given."""
+    """Draws `mask` (L, L) bool as a matrix: queries downwards, keys to the right, the `query` framed."""
     mask = _as_mask(mask)
     length = len(mask)
     ax = ax or plt.gca()
@@ -52,7 +52,7 @@ def plot_keys(
 ) -> None:
     """Draws what one query reads: the picture's `grid`, with the text as squares above it.
 
-    Filled with a dot: a key that it reads. Crossed: the query. Grey: earlier, but not read. Hatched: its future.
+    Filled with a dot: a key that it reads. Crossed: the query. Grey: earlier, not read. Hatched: its future.
     """
     mask = _as_mask(mask, text_length, grid)
     height, width = grid
@@ -94,7 +94,7 @@ def mask_explorer(
 ) -> Explorer:
     """A figure to touch: point at a query, or move it with the arrow keys, and see its keys.
 
-    masks: one mask (L, L) bool, or several as {name: mask} or as a list (then named "layer 1", "layer 2", ...),
+    masks: one mask (L, L) bool, or several as {name: mask} or as a list (named "layer 1", "layer 2", ...),
         with L = text_length + height * width. Any mask may be passed in, also one that looks into the future.
     layers: the names of the masks that the layers of a model use, first layer first; then the reader can walk
         through the layers and see which tokens can reach the query through all layers up to the chosen one. A
@@ -142,8 +142,8 @@ def mask_explorer(
 def encode_mask(mask) -> dict:
     """A boolean matrix in few characters: {"runs": [...]} or {"bits": base64}, whichever is shorter.
 
-    Most masks repeat: each row is the row above it moved by one. So `runs` are the lengths of the runs, beginning
-    with False, of the matrix XOR itself moved one down and one to the right, row after row.
+    Most masks repeat: a row is the row above it moved by one. So `runs` are the lengths of its runs, first
+    False, in the matrix XOR itself moved one down and one to the right, row after row.
     """
     mask = _as_mask(mask)
     moved = np.zeros_like(mask)
