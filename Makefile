@@ -1,0 +1,65 @@
+# make book     set up, run every chapter, build the book, say where it is
+# make lab      open the book in JupyterLab
+# make draw     PROMPT="a red apple": draw pictures for a sentence
+# make test     set up, run the tests and every notebook
+# make notebook NAME=book/01-autoencoders.ipynb: run one chapter again, in place
+# make clean    remove what was built (not the installation)
+
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+# The first Python that is new enough and can make virtual environments; or give your own: make book PYTHON=python3.12
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+INSTALLED := $(VENV)/.installed
+
+# Two threads a process: the figures of the book are those of a laptop with two cores.
+export OMP_NUM_THREADS ?= 2
+# A notebook shows its figures itself; a backend from outside would take them away.
+unexport MPLBACKEND
+# Nothing is fetched while the book runs or is tested.
+book test notebook: export HF_HUB_OFFLINE := 1
+
+.PHONY: help book lab draw test notebook clean setup
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -x "$(BIN)/python" || test -n "$(PYTHON)" || { echo "No Python 3.11 or later with venv was found." \
+		"Install one (Debian and Ubuntu: apt install python3 python3-venv), or name yours: make book PYTHON=/path/to/python3"; exit 2; }
+	test -x "$(BIN)/python" || "$(PYTHON)" -m venv $(VENV)
+	"$(BIN)/python" -m pip install --disable-pip-version-check --quiet -c constraints.txt -e ".[book,test]"
+	@touch $@
+
+book: $(INSTALLED)
+	@"$(BIN)/dalle-edu" book --run
+
+lab: $(INSTALLED)
+	@"$(BIN)/dalle-edu" lab
+
+# The prompt travels in the environment, so that no character of it means anything to the shell.
+export PROMPT
+draw: $(INSTALLED)
+	@test -n "$$PROMPT" || { echo 'Say what to draw: make draw PROMPT="a red apple"'; exit 2; }
+	@"$(BIN)/dalle-edu" draw "$$PROMPT"
+
+test: $(INSTALLED)
+	"$(BIN)/python" -m pytest tests book --nbval --nbval-current-env --nbval-cell-timeout 300 \
+		--nbval-sanitize-with tests/book/sanitize.cfg
+
+notebook: $(INSTALLED)
+	@test -f "$(NAME)" || { echo "Name a notebook: make notebook NAME=book/01-autoencoders.ipynb"; exit 2; }
+	"$(BIN)/nbstripout" "$(NAME)"
+	"$(BIN)/jupyter" nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+		--ExecutePreprocessor.timeout=300 --log-level=WARN "$(NAME)"
+
+clean:
+	rm -rf book/_build build dist .pytest_cache .ruff_cache .hypothesis
+	find book dalle_edu tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,5 @@
+"""What all tests share: figures are drawn without a screen."""
+
+import matplotlib
+
+matplotlib.use("Agg")
