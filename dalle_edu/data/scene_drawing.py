@@ -1,10 +1,11 @@
-"""Drawing for `Scenes`: shapes as integer inequalities, sampled 8 x 8 times a pixel, blended in whole numbers.
+"""Drawing for `Scenes`: shapes as integer inequalities, 8 x 8 samples a pixel, blended in whole numbers.
 
-Nothing here rounds a float or asks a font: the same call gives the same bytes on every machine. Lengths are in units
-of one sixteenth of the picture (4 pixels of 64), so that what is drawn lines up with a 16 x 16 grid of tokens.
+Nothing here rounds a float or asks a font: the same call gives the same bytes on every machine. Lengths are
+in units of one sixteenth of the picture (4 pixels of 64): what is drawn lines up with a 16 x 16 grid of
+tokens.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -25,14 +26,17 @@ SHAPES = ("circle", "square", "triangle", "star", "heart", "diamond", "cross", "
 TEXTURES = ("plain", "striped", "dotted")
 WHITE = (255, 255, 255)
 
-# A five-pointed star, points up, in thousandths of half its box; written out, so that no machine's sine matters.
-_STAR = ((0, -1000), (235, -324), (951, -309), (380, 124), (588, 809), (0, 400), (-588, 809), (-380, 124), (-951, -309), (-235, -324))  # fmt: skip
+# A five-pointed star in thousandths of half its box; written out, so that no machine's sine matters.
+_STAR = (
+    *((0, -1000), (235, -324), (951, -309), (380, 124), (588, 809)),
+    *((0, 400), (-588, 809), (-380, 124), (-951, -309), (-235, -324)),
+)
 
 
 def polygon(x: np.ndarray, y: np.ndarray, points) -> np.ndarray:
     """Which of the integer places (x, y) lie inside the polygon, by the even-odd rule; all whole numbers."""
     inside = np.zeros(np.broadcast(x, y).shape, dtype=bool)
-    for (x0, y0), (x1, y1) in zip(points, points[1:] + points[:1]):
+    for (x0, y0), (x1, y1) in zip(points, points[1:] + points[:1], strict=True):
         crosses = (y0 > y) != (y1 > y)
         side = (x - x0) * (y1 - y0) - (y - y0) * (x1 - x0)
         inside ^= crosses & ((side < 0) if y1 > y0 else (side > 0))
@@ -79,16 +83,16 @@ def coverage(mask: np.ndarray) -> np.ndarray:
     return mask.reshape(height, SAMPLES, width, SAMPLES).sum(axis=(1, 3)).astype(np.int32)
 
 
-@lru_cache(maxsize=None)
+@cache
 def shape_coverage(shape: str, pixels: int) -> np.ndarray:
-    """A shape drawn over a box of pixels x pixels: coverage 0..64, (pixels, pixels) int32. Shared: do not write."""
+    """A shape drawn over a box: coverage 0..64, (pixels, pixels) int32. Shared: do not write."""
     x, y = places(pixels, pixels)
     return coverage(np.broadcast_to(_inside(shape, x, y), (pixels * SAMPLES, pixels * SAMPLES)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def texture_coverage(texture: str, pixels: int, unit: int) -> np.ndarray:
-    """How much of each pixel is taken by the texture's second colour, 0..64; stripes and dots sit on the lattice."""
+    """How much of each pixel the texture's second colour takes, 0..64; it sits on the lattice."""
     row, column = np.divmod(np.arange(pixels * pixels), pixels)
     row, column = (row // unit).reshape(pixels, pixels), (column // unit).reshape(pixels, pixels)
     if texture == "striped":
@@ -99,7 +103,7 @@ def texture_coverage(texture: str, pixels: int, unit: int) -> np.ndarray:
 
 
 def blend(under: np.ndarray, colour, amount: np.ndarray) -> np.ndarray:
-    """`colour` over `under` where amount says so, 0..64 of 64 parts; (height, width, 3) whole numbers, rounded."""
+    """`colour` over `under`, amount of 64 parts of it; (height, width, 3) whole numbers, rounded."""
     amount = amount[..., None]
     return (amount * np.asarray(colour, dtype=np.int32) + (64 - amount) * under + 32) // 64
 

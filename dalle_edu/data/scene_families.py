@@ -1,8 +1,8 @@
-"""What `Scenes` can show: each family's ground truth, its sentences, its held-out combinations and its layout.
+"""What `Scenes` can show: ground truth, sentences, held-out combinations and layout of the two flat families.
 
-A family is a small class: `random` draws a truth, `caption` says it, `key` names the combination that may be held out,
-`paint` draws it. The abilities are those that the announcement of DALL-E names (OpenAI 2021, "DALL-E: Creating images
-from text"): attributes, several objects, perspective and solids, inside and outside, context.
+A family is a small class: `random` draws a truth, `caption` says it, `held_out` tells which split may show
+it, `paint` draws it, `everything` lists all truths. The five abilities are those of DALL-E's announcement
+(OpenAI 2021).
 """
 
 import hashlib
@@ -23,7 +23,7 @@ MIRROR = {"to the right of": "to the left of", "below": "above"}
 
 
 class Dice:
-    """Choices from a named seed. Uses `random()` alone, whose sequence Python promises to keep in every version."""
+    """Choices from a named seed. Uses `random()` alone, whose sequence every version of Python keeps."""
 
     def __init__(self, name: str):
         self._random = random.Random(name).random
@@ -43,7 +43,8 @@ class Dice:
 def is_held_out(key: str) -> bool:
     """Whether a combination belongs to the 15 in 100 that training never shows: a stable hash of its name.
 
-    The number before the name was picked among 3,000 for spreading the held-out triples evenly over shapes and colours.
+    The number before the name was picked among 3,000 because it spreads the held-out triples of size,
+    colour and shape evenly.
     """
     return int.from_bytes(hashlib.sha256(f"2898:{key}".encode()).digest()[:4], "big") % 100 < 15
 
@@ -80,7 +81,7 @@ class Attributes:
 
 @dataclass(frozen=True)
 class Objects:
-    """Truth of the objects family: one to four things; `relation` is between the first and the second, or None."""
+    """Truth of the objects family: one to four things; `relation` is that of the first to the second."""
 
     things: tuple[Thing, ...]
     relation: str | None = None
@@ -123,9 +124,9 @@ class AttributesFamily:
 class ObjectsFamily:
     """One to four things: equal ones counted, two in a relation, or different ones in a list.
 
-    Held out are: for counts, triples of number, colour and shape; for relations, triples of shape, relation and shape (its
-    mirror image with it: what is never left of is never right of the other way round); for lists, sets of shapes. No
-    thing has a size, colour and shape that the attributes family holds out.
+    Held out are: for counts, triples of number, colour and shape; for relations, triples of shape, relation
+    and shape, each with its mirror image (a star left of a ring is a ring right of a star); for lists, sets
+    of shapes. No thing has a size, colour and shape that the attributes family holds out.
     """
 
     name = "objects"
@@ -148,7 +149,7 @@ class ObjectsFamily:
         return Objects(tuple(Thing(shape, dice.pick(tuple(COLOURS))) for shape in dice.sample(SHAPES, count)))
 
     def held_out(self, truth: Objects) -> bool | None:
-        """True or False; None for what neither split may show (things that the attributes family holds out)."""
+        """True or False; None for what no split may show: things that the attributes family holds out."""
         if any(is_held_out(thing.key) for thing in truth.things):
             return None
         shapes = [thing.shape for thing in truth.things]
@@ -211,7 +212,7 @@ class ObjectsFamily:
                 else:
                     yield thing, along, across, side
         else:
-            for thing, cell in zip(things, dice.sample(range(4), len(things))):
+            for thing, cell in zip(things, dice.sample(range(4), len(things)), strict=True):
                 row, column = (8 * part + 1 + dice.below(2) for part in divmod(cell, 2))
                 yield thing, row, column, SIZES["small"]
 

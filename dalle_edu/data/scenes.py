@@ -1,44 +1,59 @@
 """Scenes: captioned pictures made on demand from a seed, with their ground truth kept.
 
-Picture i is a pure function of (family, split, seed, i): no file is read, nothing is stored, every machine draws the same
-bytes. The families follow the five abilities that DALL-E's announcement shows (OpenAI 2021).
+Picture i is a pure function of (family, split, seed, i): no file is read, nothing is stored, every machine
+draws the same bytes. The families follow the five abilities that DALL-E's announcement shows (OpenAI 2021).
 
-The sentences, all of them (`|`: one of; `[]`: may be missing)::
-
-    THING      = SIZE [TEXTURE] COLOUR SHAPE             (a plain texture goes unsaid)
-    SIZE       = small | large
-    TEXTURE    = striped | dotted
-    COLOUR     = red | orange | yellow | green | blue | purple | brown | black
-    SHAPE      = circle | square | triangle | star | heart | diamond | cross | ring
-
-    attributes : a THING                                              "a large striped blue star"
-    objects    : NUMBER small COLOUR SHAPE[s]                         "three small green hearts"
-               | a THING RELATION a THING                             "a small red circle above a large blue square"
-               | a THING, a THING and a THING   (2 to 4 small ones)   "a small red circle and a small blue ring"
-      NUMBER   = one | two | three | four
-      RELATION = to the left of | to the right of | above | below | inside
-
-Things of the objects family are plain. Two large ones do not fit beside each other; inside takes a small thing in a large
-circle, square, triangle, heart or diamond of another colour. Things in a list differ in shape.
+`GRAMMAR` below holds all sentences. Things of the objects family are plain. Two large ones do not fit beside
+each other; `inside` takes a small thing in a large circle, square, triangle, heart or diamond of another
+colour; a list has two to four small things that differ in shape. `dalle_edu.abilities` reads pictures and
+captions back.
 """
 
 import numpy as np
 import torch
 
+from dalle_edu.data.scene_context import CONTEXT_FAMILY
 from dalle_edu.data.scene_families import AttributesFamily, Dice, ObjectsFamily
+from dalle_edu.data.scene_worlds import INSIDE_FAMILY, SOLIDS_FAMILY
 from dalle_edu.errors import ReaderError, unknown_name
 
-FAMILIES = {family.name: family for family in (AttributesFamily(), ObjectsFamily())}
+_ALL = (AttributesFamily(), ObjectsFamily(), SOLIDS_FAMILY, INSIDE_FAMILY, CONTEXT_FAMILY)
+FAMILIES = {family.name: family for family in _ALL}
+GRAMMAR = """
+attributes   A THING                                "a large striped blue star"
+objects      NUMBER small COLOUR SHAPE[s]           "three small green hearts"
+             A THING RELATION A THING               "a small red circle above a large blue square"
+             A THING, A THING and A THING           "a small red circle and a small blue ring"
+solids       A HUE SOLID seen VIEW                  "a red cube seen from above at an angle"
+inside       A whole HUE FRUIT | A HUE FRUIT cut open         "a green watermelon cut open"
+context      A HUE LANDMARK TIME                    "a red house at sunset"
+
+THING      SIZE [TEXTURE] COLOUR SHAPE              (a plain texture goes unsaid)
+SIZE       small | large
+TEXTURE    striped | dotted
+COLOUR     red | orange | yellow | green | blue | purple | brown | black
+HUE        red | orange | yellow | green | blue | purple
+SHAPE      circle | square | triangle | star | heart | diamond | cross | ring
+NUMBER     one | two | three | four
+RELATION   to the left of | to the right of | above | below | inside
+SOLID      cube | cylinder | cone | sphere | pyramid
+VIEW       from the side | from above | from above at an angle | from below at an angle
+FRUIT      apple | avocado | egg | watermelon | lemon | coconut
+LANDMARK   house | tree | tower | tent | mushroom | car
+TIME       at noon | at sunset | at night
+"""  # | one of; [] may be missing; A is "a" or "an"
 SPLITS = ("train", "validation", "test", "held_out")
 
 
 class Scenes(torch.utils.data.Dataset):
-    """Pictures of a family (or of "all") with captions; `scenes[i]` is (image, caption), `scenes.truth(i)` what it shows.
+    """Pictures of one family, or of "all" mixed: item i is (image, caption), `truth(i)` what it shows.
 
-    `split="train"` never shows a held-out combination, "held_out" shows nothing else; "validation" and "test" are other
-    pictures of trained combinations. `size` is a multiple of 16 pixels. Images are float32 (3, size, size) in [0, 1].
-    Raises ReaderError for an unknown family or split, or a size that is no multiple of 16.
+    `split="train"` never shows a held-out combination, "held_out" shows nothing else; "validation" and "test"
+    are other pictures of trained combinations. Images are float32 (3, size, size) in [0, 1], `size` a
+    multiple of 16. Raises ReaderError for an unknown family or split, another size, or a negative length.
     """
+
+    grammar = GRAMMAR
 
     def __init__(self, family="attributes", size=64, seed=0, length=10_000, split="train"):
         if family != "all" and family not in FAMILIES:
@@ -63,7 +78,7 @@ class Scenes(torch.utils.data.Dataset):
         return torch.from_numpy(picture).div_(255), family.caption(truth)
 
     def truth(self, index: int):
-        """What picture `index` shows: a frozen dataclass with `family` and `properties()`; nothing is drawn."""
+        """What picture `index` shows: a frozen dataclass with `family` and `properties()`."""
         return self._draw(index)[0]
 
     def caption(self, index: int) -> str:
