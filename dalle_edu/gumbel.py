@@ -1,7 +1,7 @@
 """Gumbel-softmax: a draw of one category, softened until a gradient can pass through it (chapter 4).
 
-y_k = exp((l_k + g_k) / temperature) / sum_j exp((l_j + g_j) / temperature), with g = -ln(-ln u), u uniform on (0, 1)
-(Jang, Gu & Poole 2017, arXiv 1611.01144, equation 2; Maddison, Mnih & Teh 2017, arXiv 1611.00712, section 3.2).
+y_k = exp((l_k + g_k) / temperature) / sum_j exp((l_j + g_j) / temperature), g = -ln(-ln u), u uniform
+(Jang, Gu & Poole 2017, arXiv 1611.01144, equation 2; Maddison, Mnih & Teh 2017, arXiv 1611.00712, 3.2).
 """
 
 import torch
@@ -13,11 +13,11 @@ from dalle_edu.errors import ReaderError
 def gumbel_noise(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Independent standard Gumbel numbers, one for each entry of `like`, on its device.
 
-    A Gumbel number is g = -ln(-ln u) for a uniform u (Jang et al. 2017, section 2.1). The inner -ln u is an exponential
-    number, which torch draws directly: one logarithm instead of two. Mean 0.5772 (Euler's constant), standard deviation
-    pi / sqrt(6) = 1.2825.
+    A Gumbel number is g = -ln(-ln u) for a uniform u (Jang et al. 2017, section 2.1). The inner -ln u is an
+    exponential number, which torch draws directly: one logarithm instead of two. Mean 0.5772 (Euler's
+    constant), standard deviation pi / sqrt(6) = 1.2825.
 
-    Returns a tensor of `like`'s shape, in float32, or float64 where `like` is float64: 16 bits are too coarse for noise.
+    Returns `like`'s shape in float32, or float64 where `like` is float64: 16 bits are too coarse for noise.
     """
     dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
     exponential = torch.empty(like.shape, dtype=dtype, device=like.device).exponential_(generator=generator)
@@ -26,10 +26,10 @@ def gumbel_noise(like: Tensor, generator: torch.Generator | None = None) -> Tens
 
 
 def gumbel_max(logits: Tensor, generator: torch.Generator | None = None, dim: int = -1) -> Tensor:
-    """One exact draw a row from the categories with probabilities softmax(logits): argmax of logits plus Gumbel noise.
+    """An exact draw from the categories with probabilities softmax(logits): argmax of logits plus noise.
 
-    logits: (..., K), K along `dim`, unnormalised log-probabilities. Returns int64 indices, `logits`' shape without
-    `dim`. No gradient passes: argmax is flat wherever it is not a jump (Maddison et al. 2017, section 3.1).
+    logits: (..., K), K along `dim`, unnormalised log-probabilities. Returns int64 indices, `logits`' shape
+    without `dim`. No gradient passes: argmax is flat wherever it is not a jump (Maddison et al. 2017, 3.1).
     """
     return (logits + gumbel_noise(logits, generator)).argmax(dim)
 
@@ -41,13 +41,14 @@ def gumbel_softmax(
     hard: bool = False,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """A relaxed draw a row: softmax((logits + g) / temperature) along `dim`, differentiable with respect to the logits.
+    """A relaxed draw, softmax((logits + g) / temperature) along `dim`: the logits receive a gradient.
 
-    logits: (..., K), unnormalised log-probabilities, K along `dim`: `dim=1` for (batch, vocabulary, height, width).
-    temperature: above 0. Towards 0 the result is the one-hot of `gumbel_max`, with gradients that vary wildly; towards
-    infinity it is 1 / K everywhere, with gradients that are steady and wrong. DALL·E anneals from 1 to 1/16.
-    hard: straight-through (Jang et al. 2017, section 2.2): the value is the exact one-hot, the gradient that of the
-    relaxed draw. DALL·E's discrete VAE doesn't use it (arXiv 2102.12092, section 2.1).
+    logits: (..., K), unnormalised log-probabilities; `dim=1` for (batch, vocabulary, height, width).
+    temperature: above 0. Towards 0 the result is the one-hot of `gumbel_max`, with gradients that vary
+    wildly; towards infinity it is 1 / K everywhere, with gradients that are steady and wrong. DALL·E
+    anneals from 1 to 1/16 (arXiv 2102.12092, appendix A.2).
+    hard: straight-through (Jang et al. 2017, section 2.2): the value is the exact one-hot, the gradient that
+    of the relaxed draw. DALL·E's discrete VAE relaxes in both directions instead (section 2.1).
 
     Returns the shape of `logits`, not negative, sum 1 along `dim`; float32 for 16-bit logits.
     Raises ReaderError for a temperature that isn't above 0.
@@ -61,5 +62,6 @@ def gumbel_softmax(
     if not hard:
         return relaxed
     one_hot = torch.zeros_like(relaxed).scatter_(dim, relaxed.argmax(dim, keepdim=True), 1.0)
-    # The bracket is exactly zero, so the value stays a one-hot to the last bit while the gradient is the relaxed one's.
+    # The bracket is exactly zero: the value stays a one-hot to the last bit, the gradient is the relaxed
+    # one's.
     return one_hot + (relaxed - relaxed.detach())
