@@ -119,7 +119,7 @@ class Run:
                 for name, parameter in self.model.named_parameters():
                     self.average[name].lerp_(parameter, 1 - decay)
         self.step += 1
-        return {name: float(value) for name, value in parts.items()}
+        return {name: float(value.detach()) for name, value in parts.items()}
 
     def weights(self) -> dict[str, Tensor]:
         """The state to keep: the averaged weights where there is an average, else the weights themselves."""

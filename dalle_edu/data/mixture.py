@@ -1,0 +1,130 @@
+"""The pictures that a model is trained on: one or several sources, held in memory, each drawn from as often as it weighs.
+
+A configuration lists them as [[data]] tables: `kind` ("emoji", "scenes", "folder", "shards"), `weight`, and what the kind
+needs: `family` and `length` for scenes, `path` for a folder or shards. `balance = true` weighs emoji that differ only in skin
+tone or hair, n of them, by 1 / sqrt(n) each: people are drawn in six tones, apples in one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dalle_edu.errors import ReaderError, unknown_name
+
+KINDS = ("emoji", "scenes", "folder", "shards")
+
+
+@dataclass
+class Mixture:
+    """`pictures` (N, 3, size, size) uint8; `captions[i]`: one or more ways to say what picture i shows; `weights` (N,)
+    how often picture i is drawn, relative to the others."""
+
+    pictures: Tensor
+    captions: list[list[str]]
+    weights: Tensor
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """`count` indices, drawn by weight with replacement: (count,) int64."""
+        edges = self.weights.double().cumsum(0)
+        at = torch.rand(count, generator=generator, dtype=torch.float64) * edges[-1]
+        return torch.searchsorted(edges, at, right=True).clamp_max(len(self) - 1)
+
+    def images(self, indices: Tensor) -> Tensor:
+        """Pictures as the models take them: (len(indices), 3, size, size) float32 in [0, 1]."""
+        return self.pictures[indices].float() / 255
+
+    def draw_captions(self, indices: Tensor, generator: torch.Generator) -> list[str]:
+        """One caption a picture; where there are several ways to say it, one of them at random."""
+        u = torch.rand(len(indices), generator=generator)
+        return [
+            self.captions[i][int(x * len(self.captions[i]))] for i, x in zip(indices.tolist(), u.tolist(), strict=True)
+        ]
+
+    def fingerprint(self) -> str:
+        """A short hash of pictures, captions and weights: two equal ones are the same data."""
+        digest = hashlib.sha256(self.pictures.numpy().tobytes())
+        digest.update("\n".join("|".join(ways) for ways in self.captions).encode())
+        digest.update(self.weights.numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def mixture(sources: Iterable[Mapping], size: int, split: str = "train", progress: bool = False) -> Mixture:
+    """Loads sources at `size` pixels. Raises ReaderError for kinds that are not known and sources without pictures."""
+    pictures, captions, weights = [], [], []
+    for source in sources:
+        source_pictures, source_captions = _load(dict(source), size, split, progress)
+        if not source_captions:
+            raise ReaderError(f"The data {source.get('kind')!r} holds no pictures for the split {split!r}.")
+        pictures.append(source_pictures)
+        captions += source_captions
+        shares = _shares(source_captions) if source.get("balance") else torch.ones(len(source_captions))
+        weights.append(float(source.get("weight", 1.0)) * shares / shares.sum())
+    if not pictures:
+        raise ReaderError("The configuration names no data: add a [[data]] table, or pass --data KIND[:PATH].")
+    return Mixture(torch.cat(pictures), captions, torch.cat(weights))
+
+
+def parse_data(text: str) -> dict:
+    """What `--data` says, as a source: "emoji", "scenes:attributes", "folder:PATH" or "shards:PATH"."""
+    kind, _, rest = text.partition(":")
+    if kind not in KINDS:
+        raise unknown_name("kind of data", kind, KINDS)
+    if kind in ("folder", "shards") and not rest:
+        raise ReaderError(f"--data {kind} needs a path: write {kind}:PATH.")
+    key = "family" if kind == "scenes" else "path"
+    return {"kind": kind} | ({key: rest} if rest else {})
+
+
+def _shares(captions: list[list[str]]) -> Tensor:
+    things = [re.sub(r"(: | )?[\w-]+ (skin tone|hair)[, ]*", "", ways[0]) for ways in captions]
+    count: dict[str, int] = {}
+    for thing in things:
+        count[thing] = count.get(thing, 0) + 1
+    return torch.tensor([count[thing] ** -0.5 for thing in things])
+
+
+def _load(source: dict, size: int, split: str, progress: bool) -> tuple[Tensor, list[list[str]]]:
+    kind = source.get("kind")
+    if kind == "emoji":
+        from dalle_edu.data.emoji import EmojiPictures, caption_variants
+
+        emoji = EmojiPictures(size=size, split=split)
+        return (emoji.pictures * 255).round().to(torch.uint8), [caption_variants(c) for c in emoji.captions]
+    if kind == "scenes":
+        from dalle_edu.data.scenes import Scenes
+
+        family, length = source.get("family", "all"), int(source.get("length", 10_000))
+        return _stack(Scenes(family, size, int(source.get("seed", 0)), length, split), length, progress, family)
+    if kind == "folder":
+        from dalle_edu.data.folder import FolderOfPictures
+
+        folder = FolderOfPictures(Path(source["path"]), size=size)
+        return _stack(folder, len(folder), progress, "pictures")
+    if kind == "shards":
+        from dalle_edu.data.shards import Shards
+
+        return _stack(list(Shards(source["path"], size=size)), None, progress, "shards")
+    raise unknown_name("kind of data", str(kind), KINDS)
+
+
+def _stack(items, length: int | None, progress: bool, what: str) -> tuple[Tensor, list[list[str]]]:
+    from tqdm.auto import tqdm
+
+    length = len(items) if length is None else length
+    pictures, captions = [], []
+    for i in tqdm(range(length), desc=what, disable=not progress, mininterval=1.0):
+        image, caption = items[i]
+        pictures.append((image * 255).round().to(torch.uint8).numpy())
+        captions.append([caption])
+    return torch.from_numpy(np.stack(pictures)) if pictures else torch.empty(0, 3, 1, 1, dtype=torch.uint8), captions

@@ -1,0 +1,190 @@
+"""From a configuration to trained weights: what `dalle-edu train dvae|clip|dalle` does, each stage in a function.
+
+A model is a folder: config.toml, tokenizer.json, and dvae.safetensors, clip.safetensors, dalle.safetensors. Stage one is frozen
+before stage two begins (Ramesh et al. 2021, section 2): the transformer trains on the argmax tokens of the finished dVAE.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dalle_edu.configs import FOLDER, Config, read_config
+from dalle_edu.data.mixture import Mixture, mixture
+from dalle_edu.dalle import Dalle
+from dalle_edu.dvae import DiscreteVAE
+from dalle_edu.errors import ReaderError, unknown_name
+from dalle_edu.reranking import build_clip
+from dalle_edu.tokens import CaptionTokenizer
+from dalle_edu.training import Run, TrainingConfig, cosine, load_weights, train, write_tensors, write_text
+
+PARTS = ("dvae", "clip", "dalle")
+
+
+def train_part(
+    part: str,
+    config_name: str | Path,
+    out: Path,
+    sources: Sequence[dict] | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    until: int | None = None,
+    device: str = "cpu",
+) -> Path:
+    """Trains one part of a model into the folder `out` and returns the file of its weights.
+
+    `sources` replaces the configuration's data. `until` stops early, at a checkpoint to resume from. Raises ReaderError where
+    `out` already holds this part (and not `resume`), or what this part needs is not trained yet; nothing is overwritten.
+    """
+    if part not in PARTS:
+        raise unknown_name("part to train", part, PARTS)
+    config = read_config(config_name)
+    training = getattr(config, f"{part}_training")
+    if training is None:
+        raise ReaderError(f"The configuration {config.name} has no [{part}.training] section.")
+    out = Path(out)
+    work, weights = out / f"training-{part}", out / f"{part}.safetensors"
+    if not resume and (weights.exists() or (work / "checkpoint.json").exists()):
+        raise ReaderError(f"{out} already holds a {part}: go on with --resume, or choose another --out.")
+    if part == "dalle" and not (out / "dvae.safetensors").is_file():
+        raise ReaderError(f"The transformer needs a finished dVAE: run `dalle-edu train dvae --out {out}` first.")
+    _place_config(config_name, config, out)
+    data = mixture(sources or config.data, config.dvae.image_size, progress=progress)
+    tokenizer = _tokenizer(config, data, out)
+    torch.manual_seed(training.seed)
+    stage: Callable = {"dvae": _dvae, "clip": _clip, "dalle": _dalle}[part]
+    model, batch, loss = stage(config, training, data, tokenizer, out, device, fresh=not resume)
+    model.to(device)
+    part_config = getattr(config, part)
+    run = Run(model, training, {"model": dataclasses.asdict(part_config), "data": data.fingerprint()})
+    if resume:
+        run.restore(work)
+    train(run, batch, loss, work, progress, until)
+    if run.step >= training.steps:
+        write_tensors(weights, run.weights())
+        record = {"steps": run.step, "seconds": round(run.seconds), "machine": machine(), "pictures": len(data)}
+        lines = [f"{key} = {value!r}".replace("'", '"') for key, value in record.items()]
+        write_text(out / f"{part}.trained.toml", "\n".join(lines) + "\n")
+    return weights
+
+
+def machine() -> str:
+    """This machine in words: processor, threads, PyTorch."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()} CPU"
+    return f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__.partition('+')[0]}"
+
+
+def _place_config(name: str | Path, config: Config, out: Path) -> None:
+    source = Path(name) if Path(name).suffix == ".toml" and Path(name).is_file() else FOLDER / f"{config.name}.toml"
+    target = out / "config.toml"
+    if target.exists() and target.read_text(encoding="utf-8") != source.read_text(encoding="utf-8"):
+        raise ReaderError(f"{target} differs from {source}: train with the former, or choose another --out.")
+    out.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        shutil.copyfile(source, target)
+
+
+def _tokenizer(config: Config, data: Mixture, out: Path) -> CaptionTokenizer:
+    path = out / "tokenizer.json"
+    if not path.exists():
+        captions = [way for ways in data.captions for way in ways]
+        CaptionTokenizer.train(captions, config.tokenizer_vocabulary).save(path)
+    return CaptionTokenizer.load(path)
+
+
+def _dvae(config: Config, training: TrainingConfig, data: Mixture, tokenizer, out: Path, device: str, fresh: bool):
+    model = DiscreteVAE(config.dvae)
+    if model.patch_codebook is not None and fresh:
+        generator = torch.Generator().manual_seed(training.seed)
+        model.patch_codebook.fit(data.images(data.draw(4000, generator)), generator)
+    schedule, crop = config.schedule, config.crop or config.dvae.image_size
+
+    def batch(step: int, generator: torch.Generator) -> Tensor:
+        images = data.images(data.draw(training.batch_size, generator))
+        return crop_filled(images, crop, config.dvae.downsampling, generator).to(device)
+
+    def loss(model: nn.Module, images: Tensor, step: int, generator: torch.Generator):
+        temperature = cosine(step, schedule.temperature_start, schedule.temperature_end, schedule.temperature_steps)
+        kl_weight = cosine(step, 0.0, schedule.kl_weight, schedule.kl_steps)
+        return model.loss(images, temperature, kl_weight, generator)
+
+    return model, batch, loss
+
+
+def crop_filled(images: Tensor, crop: int, multiple: int, generator: torch.Generator, tries: int = 4) -> Tensor:
+    """A square of `crop` pixels out of each picture, the most varied of a few random ones, so that steps are not spent on
+    blank paper. Corners are multiples of `multiple`: (batch, 3, size, size) -> (batch, 3, crop, crop)."""
+    batch, _, size, _ = images.shape
+    if crop >= size:
+        return images
+    places = (size - crop) // multiple + 1
+    corners = torch.randint(places, (batch, tries, 2), generator=generator) * multiple
+    offset = torch.arange(crop)
+    rows = (corners[..., 0, None] + offset)[:, :, None, :, None]
+    columns = (corners[..., 1, None] + offset)[:, :, None, None, :]
+    picture = torch.arange(batch)[:, None, None, None, None]
+    candidates = images[picture, torch.arange(3)[:, None, None], rows, columns]  # (batch, tries, 3, crop, crop)
+    best = candidates.flatten(2).var(2).argmax(1)
+    return candidates[torch.arange(batch), best]
+
+
+def _clip(config: Config, training: TrainingConfig, data: Mixture, tokenizer, out: Path, device: str, fresh: bool):
+    model = build_clip(config.clip, tokenizer)
+    length = config.clip.text_length
+
+    def batch(step: int, generator: torch.Generator):
+        indices = data.draw(training.batch_size, generator).unique()  # a picture twice would be its own wrong answer
+        captions = data.draw_captions(indices, generator)
+        return data.images(indices).to(device), tokenizer.encode(captions, length, cut=True).to(device)
+
+    def loss(model: nn.Module, pairs, step: int, generator: torch.Generator):
+        return model.loss(*pairs)
+
+    return model, batch, loss
+
+
+def _dalle(config: Config, training: TrainingConfig, data: Mixture, tokenizer, out: Path, device: str, fresh: bool):
+    if tokenizer.vocabulary > config.dalle.text_vocabulary:
+        raise ReaderError(f"{out}/tokenizer.json has more word pieces than text_vocabulary: it is of another configuration.")
+    vae = load_weights(DiscreteVAE(config.dvae), out / "dvae.safetensors").to(device)
+    tokens = precomputed_tokens(vae, data, out / "training-dalle" / "tokens.safetensors", device)
+    length, padding = config.dalle.text_length, config.dalle.text_vocabulary
+
+    def batch(step: int, generator: torch.Generator):
+        indices = data.draw(training.batch_size, generator)
+        text = tokenizer.encode(data.draw_captions(indices, generator), length, cut=True)
+        # A tokenizer that found fewer merges than it was allowed still leaves the padding where the model has it.
+        text = torch.where(text >= tokenizer.vocabulary, text - tokenizer.vocabulary + padding, text)
+        return text.to(device), tokens[indices].long().to(device)
+
+    def loss(model: nn.Module, pair, step: int, generator: torch.Generator):
+        return model.loss(*pair)
+
+    return Dalle(config.dalle), batch, loss
+
+
+def precomputed_tokens(vae: DiscreteVAE, data: Mixture, path: Path, device: str = "cpu") -> Tensor:
+    """The tokens of all pictures, (N, height * width) int16, computed once and kept in `path` while vae and data stay the same."""
+    from safetensors import safe_open
+    from tqdm.auto import tqdm
+
+    digest = hashlib.sha256(data.fingerprint().encode())
+    for name, tensor in sorted(vae.state_dict().items()):
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    key = digest.hexdigest()[:16]
+    if path.is_file():
+        with safe_open(path, framework="pt") as file:
+            if (file.metadata() or {}).get("key") == key:
+                return file.get_tensor("tokens")
+    chunks = torch.arange(len(data)).split(64)
+    rows = [vae.encode(data.images(i).to(device)).flatten(1).short().cpu() for i in tqdm(chunks, desc="tokens", mininterval=1.0)]
+    tokens = torch.cat(rows)
+    write_tensors(path, {"tokens": tokens}, {"key": key})
+    return tokens

@@ -1,0 +1,131 @@
+"""CLIP scores pictures against a text; of many samples the best are shown (chapter 11).
+
+    loss = 1/2 [cross-entropy over the rows + over the columns] of  exp(t) * cos(picture_i, text_j)
+
+Radford et al. 2021; Ramesh et al. 2021, section 2.6 (512 samples, ranked). The model and the loss are open_clip's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dalle_edu.configs import ClipConfig
+from dalle_edu.errors import ReaderError
+from dalle_edu.tokens import CaptionTokenizer
+
+
+class PictureClip(nn.Module):
+    """open_clip's CLIP at a small size, reading this book's pictures and tokens.
+
+    The number of word pieces is `vocabulary`; two more numbers mark the end of the text and the empty places after it.
+    """
+
+    def __init__(self, config: ClipConfig, vocabulary: int):
+        super().__init__()
+        from open_clip.model import CLIP  # slow to import, and only needed here
+
+        self.config, self.vocabulary = config, vocabulary
+        self.empty, self.end = vocabulary, vocabulary + 1  # open_clip pools at the highest number: the end
+        self.clip = CLIP(
+            embed_dim=config.embedding,
+            vision_cfg=dict(
+                layers=config.depth,
+                width=config.width,
+                head_width=config.width // config.heads,
+                patch_size=config.patch_size,
+                image_size=config.image_size,
+            ),
+            text_cfg=dict(
+                context_length=config.text_length + 1,
+                vocab_size=vocabulary + 2,
+                width=config.text_width,
+                heads=config.text_heads,
+                layers=config.text_depth,
+            ),
+        )
+
+    def text_tokens(self, text: Tensor) -> Tensor:
+        """`CaptionTokenizer.encode`'s (batch, text_length) -> (batch, text_length + 1) with an end, as open_clip wants it."""
+        text = text.masked_fill(text >= self.vocabulary, self.empty)
+        text = F.pad(text, (0, 1), value=self.empty)
+        ends = (text != self.empty).sum(1, keepdim=True)
+        return text.scatter(1, ends, self.end)
+
+    def forward(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Embeddings of length 1, (batch, embedding) each, and exp(t), the learned scale, at most 100."""
+        scale = self.clip.logit_scale.exp().clamp(max=100)
+        pictures = self.clip.encode_image(images * 2 - 1, normalize=True)
+        return pictures, self.clip.encode_text(self.text_tokens(text), normalize=True), scale
+
+    def loss(self, images: Tensor, text: Tensor) -> dict[str, Tensor]:
+        """The symmetric contrastive loss of a batch of pairs, in nats: "loss"; and "accuracy", how often the right text
+        is the nearest. Pairs with equal texts count as each other's mistake: rare in a batch that is drawn at random."""
+        from open_clip.loss import ClipLoss
+
+        pictures, texts, scale = self(images, text)
+        right = (pictures @ texts.T).argmax(1) == torch.arange(len(images), device=images.device)
+        return {"loss": ClipLoss()(pictures, texts, scale), "accuracy": right.float().mean()}
+
+    @torch.inference_mode()
+    def scores(self, images: Tensor, text: Tensor, batch: int = 64) -> Tensor:
+        """Cosine similarity of each picture with its text: (N, 3, size, size), (N or 1, text_length) -> (N,)."""
+        out = []
+        for i in range(0, len(images), batch):
+            part = text if len(text) == 1 else text[i : i + batch]
+            pictures, texts, _ = self(images[i : i + batch], part)
+            out.append((pictures * texts).sum(1))
+        return torch.cat(out)
+
+
+def rank(scores: Tensor) -> Tensor:
+    """Indices of the samples, best first; equal scores keep the order in which they were drawn: (N,) -> (N,)."""
+    return scores.sort(descending=True, stable=True).indices
+
+
+class PretrainedClip:
+    """A CLIP with open_clip's own weights and preprocessing, with the same `scores` as `PictureClip`.
+
+    `name` is one of `open_clip.list_models()`, "ViT-B-32" for one; `weights` a file that the reader has, or the name of published
+    weights, which open_clip then fetches. Raises ReaderError for names that open_clip does not know and files that are not there.
+    """
+
+    def __init__(self, name: str, weights: str | Path):
+        import open_clip
+
+        if name not in open_clip.list_models():
+            raise ReaderError(f"open_clip has no model {name!r}; open_clip.list_models() lists them, 'ViT-B-32' is one.")
+        published = [tag for model, tag in open_clip.list_pretrained() if model == name]
+        if str(weights) not in published and not Path(weights).is_file():
+            raise ReaderError(
+                f"{str(weights)!r} is neither a file nor published weights of {name} ({', '.join(published) or 'none'})."
+            )
+        # open_clip loads files with torch.load(weights_only=True): nothing in them is executed.
+        self.model, _, self.preprocess = open_clip.create_model_and_transforms(name, pretrained=str(weights))
+        self.model.eval()
+        self.tokenizer = open_clip.get_tokenizer(name)
+
+    @torch.inference_mode()
+    def scores(self, images: Tensor, captions: Sequence[str], batch: int = 16) -> Tensor:
+        """Cosine similarity of each picture (N, 3, size, size) in [0, 1] with its caption, N of them or one for all: (N,)."""
+        from torchvision.transforms.functional import to_pil_image
+
+        captions = list(captions) * (len(images) if len(captions) == 1 else 1)
+        out = []
+        for i in range(0, len(images), batch):
+            pictures = torch.stack([self.preprocess(to_pil_image(p)) for p in images[i : i + batch]])
+            pictures = F.normalize(self.model.encode_image(pictures), dim=-1)
+            texts = F.normalize(self.model.encode_text(self.tokenizer(captions[i : i + batch])), dim=-1)
+            out.append((pictures * texts).sum(1))
+        return torch.cat(out)
+
+
+def build_clip(config: ClipConfig | None, tokenizer: CaptionTokenizer) -> PictureClip:
+    """The CLIP of a configuration. Raises ReaderError where it has none."""
+    if config is None:
+        raise ReaderError("This configuration has no [clip] section, so there is nothing to rank samples with.")
+    return PictureClip(config, tokenizer.vocabulary)
