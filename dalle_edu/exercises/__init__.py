@@ -1,7 +1,8 @@
-"""Check functions for the exercises, one module a chapter: `from dalle_edu.exercises.autoencoder import check_psnr`.
+"""Check functions for the exercises, one module a chapter: `dalle_edu.exercises.autoencoder.check_psnr`.
 
-A check takes the reader's function, tries it, and returns a `Verdict` that shows itself as one line: what is right, or
-what is wrong and where to look. `bool(verdict)` is True when the answer is right, so `assert check_psnr(psnr)` grades.
+A check takes the reader's function, tries it, and returns a `Verdict` that shows itself as one line: what is
+right, or what is wrong and where to look. `bool(verdict)` is True when the answer is right, so
+`assert check_psnr(psnr)` grades.
 """
 
 import functools
@@ -12,7 +13,7 @@ import torch
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check says: `passed`, and a `message` for the reader. True in an `if` or an `assert` when passed."""
+    """What a check says: `passed`, and a `message` for the reader. True in an `assert` when passed."""
 
     passed: bool
     message: str
@@ -41,7 +42,7 @@ def exercise(check):
         except Wrong as wrong:
             return Verdict(False, str(wrong))
         except NotImplementedError:
-            return Verdict(False, "the function still raises NotImplementedError; write its body and run the check again.")
+            return Verdict(False, "still to be written: replace the NotImplementedError by your own lines.")
         except Exception as error:  # noqa: BLE001  (whatever it is, the reader shall see it)
             return Verdict(False, f"your code raised {type(error).__name__}: {error}")
 
@@ -65,8 +66,10 @@ def need_tensor(value, shape, name="the result"):
 
 
 def close(value, wanted, tolerance=1e-4):
-    """True if `value` and `wanted` are numbers or tensors of one shape that differ by at most `tolerance`, relative
-    to the largest of `wanted` where that is above 1. For checks that try several known mistakes in turn."""
+    """True if numbers or tensors of one shape differ by at most `tolerance`, relative to `wanted` above 1.
+
+    For checks that compare an answer with several known mistakes in turn.
+    """
     value, wanted = torch.as_tensor(value).double(), torch.as_tensor(wanted).double()
     if value.shape != wanted.shape or not torch.isfinite(value).all():
         return False
