@@ -14,6 +14,8 @@ _HOMES = {
     "picture_grid": "figures",
     "Explorer": "explorer",
     "picture_uri": "explorer",
+    "attention_explorer": "attention",
+    "plot_attention": "attention",
     "mask_explorer": "masks",
     "plot_keys": "masks",
     "plot_mask": "masks",

@@ -142,8 +142,8 @@ def mask_explorer(
 def encode_mask(mask) -> dict:
     """A boolean matrix in few characters: {"runs": [...]} or {"bits": base64}, whichever is shorter.
 
-    Most masks repeat: a row is the row above it moved by one. So `runs` are the lengths of its runs, first
-    False, in the matrix XOR itself moved one down and one to the right, row after row.
+    Most masks repeat: a row is the row above it moved by one. So `runs` are the lengths of the runs, False
+    first, of the matrix XOR itself moved one down and one to the right, row after row.
     """
     mask = _as_mask(mask)
     moved = np.zeros_like(mask)
@@ -222,12 +222,12 @@ if(many){
 
 var stage=el('div',{tabindex:0,role:'application','aria-label':'Query. Left and right arrow: the token before and after. '+
   'Up and down: a row. Page up and down: another mask or layer. Home and end: first and last token.',
-  style:'display:flex;flex-wrap:wrap;gap:1.2em;align-items:flex-start;padding:.3em'},root);
+  style:'display:flex;flex-wrap:wrap;gap:1.2em;align-items:flex-start;padding:.3em;margin-top:.4em'},root);
 var left=el('div',{style:'flex:1 1 15em;max-width:22em'},stage),right=el('div',{style:'flex:1 1 15em;max-width:22em'},stage);
 var cell=Math.max(1,Math.floor(660/L)),matrix=el('canvas',{width:L*cell,height:L*cell,'class':'pixels matrix',
   style:'width:100%;background:#fff;cursor:crosshair;display:block;touch-action:none'},left);
 el('small',{},left,'rows: queries, columns: keys');
-var columns=W,textRows=Math.ceil(T/columns),gap=T?0.6:0,size=Math.max(8,Math.floor(660/columns));
+var columns=Math.max(W,Math.min(T,8)),textRows=Math.ceil(T/columns),gap=T?0.6:0,size=Math.max(8,Math.floor(660/columns));
 var board=el('canvas',{width:columns*size+2,height:Math.ceil((textRows+gap+H)*size)+2,'class':'board',
   style:'width:100%;max-height:32em;object-fit:contain;background:#fff;cursor:crosshair;display:block;touch-action:none'},right);
 el('small',{},right,(T?'the text above, ':'')+'the picture'+(T?' below':'')+'; ');
@@ -268,7 +268,7 @@ function drawBoard(far){
     var at=place(p),x=at[0],y=at[1],reads=m[query*L+p],steps=far?far[p]:-1;
     c.fillStyle=p===query?data.colours[3]:reads?data.colours[2]:steps>0?'#b8dcf2':p<query?'#dee2e6':'#fff';
     c.fillRect(x,y,size,size);
-    if(p>query&&!reads&&steps<0&&size>6){c.strokeStyle='#adb5bd';c.lineWidth=1;c.beginPath();
+    if(p>query&&!reads&&steps<0&&size>14){c.strokeStyle='#adb5bd';c.lineWidth=1;c.beginPath();
       c.moveTo(x,y+size);c.lineTo(x+size,y);c.moveTo(x,y+size/2);c.lineTo(x+size/2,y);
       c.moveTo(x+size/2,y+size);c.lineTo(x+size,y+size/2);c.stroke();}
     c.strokeStyle='#868e96';c.lineWidth=1;c.strokeRect(x,y,size,size);
@@ -287,7 +287,7 @@ function draw(){
   for(var k=0;k<L;k++){if(m[query*L+k]){if(k<T)text++;else if(k<query)earlier++;else if(k>query)future++;}
     if(far&&far[k]>0)reach++;}
   drawMatrix();drawBoard(far);
-  legend.textContent='×: the query, •: a key that it reads, grey: earlier and not read, hatched: the future'+
+  legend.textContent='×: the query, •: a key that it reads, grey: earlier and not read, '+(size>14?'hatched':'white')+': the future'+
     (far?', numbers: through how many layers':'');
   var line=name(query)+' reads '+(text+earlier+itself+future)+' tokens: '+text+' of the text, '+earlier+
     ' earlier of the picture'+(itself?', itself':', not itself')+(future?', and '+future+' of its future!':'.');

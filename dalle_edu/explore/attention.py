@@ -1,0 +1,242 @@
+"""What a model looks at: its attention weights for one stream of text and picture tokens (chapters 7 to 9).
+
+Weights are what stands after the softmax, [query, key], each row summing to 1. A large weight says where a
+layer read, not yet what it did with what it read.
+"""
+
+import base64
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+from dalle_edu.errors import ReaderError
+from dalle_edu.explore.explorer import Explorer, picture_uri
+from dalle_edu.explore.figures import COLOURS
+
+_LIMIT = 4_000_000  # characters; beyond it a notebook becomes slow to open
+
+
+def plot_attention(
+    weights, query: int, text_length: int, grid: tuple[int, int], words=None, picture=None, axes=None
+) -> None:
+    """Draws one row of `weights` (L, L): bars for the text, squares whose area is the weight for the picture.
+
+    words: the text tokens as strings; empty ones (padding) are summed. picture: (3, H, W) in [0, 1], drawn
+    faintly behind. axes: two axes; else the current figure is filled.
+    """
+    maps = _as_maps(weights, text_length, grid)
+    row = maps.mean(axis=(0, 1))[query]
+    left, right = axes if axes is not None else plt.gcf().subplots(1, 2, width_ratios=[1.2, 1])
+    labels, bars = _text_bars(row, text_length, words)
+    left.barh(range(len(bars)), bars, color=COLOURS[4], edgecolor="black", linewidth=0.6)
+    left.set_yticks(range(len(labels)), labels)
+    left.invert_yaxis()
+    left.set_xlabel("share of the attention")
+    height, width = grid
+    if picture is not None:
+        pixels = picture.detach().cpu().numpy() if isinstance(picture, torch.Tensor) else np.asarray(picture)
+        right.imshow(0.4 * pixels.transpose(1, 2, 0) + 0.6, extent=(0, width, height, 0))
+    part = row[text_length:]
+    largest = max(part.max(), 1e-9)
+    for position in np.flatnonzero(part > largest * 1e-3):
+        side = 0.95 * (part[position] / largest) ** 0.5
+        y, x = divmod(int(position), width)
+        right.add_patch(plt.Rectangle((x + 0.5 - side / 2, y + 0.5 - side / 2), side, side, color=COLOURS[0]))
+    if query >= text_length:
+        y, x = divmod(query - text_length, width)
+        right.plot(x + 0.5, y + 0.5, marker="x", color=COLOURS[1], markersize=9, markeredgewidth=3)
+    right.set_xlim(0, width)
+    right.set_ylim(height, 0)
+    right.set_aspect("equal")
+    right.set_xticks([])
+    right.set_yticks([])
+    right.spines[:].set_visible(True)
+    right.set_title(f"{part.sum():.0%} on the picture")
+
+
+def attention_explorer(
+    weights,
+    grid: tuple[int, int],
+    text_length: int,
+    *,
+    words: list[str] | None = None,
+    picture=None,
+    query: int | None = None,
+    title: str = "What this token looked at",
+) -> Explorer:
+    """A figure to touch: point at a patch or a word, or use the arrow keys, and see where its attention went.
+
+    weights: (layers, heads, L, L), or averaged: (layers, L, L) or (L, L); in [0, 1], [query, key],
+        L = text_length + height * width. Kept in 8 bits, as 255 * sqrt(weight), so that small ones survive.
+    words: `text_length` strings, one a text token; empty ones are padding and summed in one bar.
+    picture: (3, H, W) in [0, 1], shown behind the grid. query: the position chosen at first.
+    Raises ReaderError for shapes that do not fit, values outside [0, 1], or a figure beyond 4 MB (average the
+    heads: `weights.mean(1)`).
+    """
+    maps = _as_maps(weights, text_length, grid)
+    if words is not None and len(words) != text_length:
+        raise ReaderError(
+            f"There are {text_length} text tokens but {len(words)} words; give a string a token."
+        )
+    height, width = grid
+    length = text_length + height * width
+    query = text_length + height // 2 * width + width // 2 if query is None else query
+    if not 0 <= query < length:
+        raise ReaderError(f"query must be a position from 0 to {length - 1}, but it is {query}.")
+    data = {
+        "maps": [[_encode(head) for head in layer] for layer in maps],
+        "words": [str(word) for word in words] if words is not None else _numbered(text_length),
+        "grid": [height, width],
+        "query": query,
+    }
+    if picture is not None:
+        data["picture"] = picture_uri(picture)
+    size = sum(len(text) for layer in data["maps"] for head in layer for text in head)
+    if size > _LIMIT:
+        raise ReaderError(
+            f"{maps.shape[0]} layers of {maps.shape[1]} heads make a figure of {size / 1e6:.0f} MB, too much for "
+            "a notebook; average the heads first: weights.mean(1)."
+        )
+    figure = plt.figure(figsize=(7, 3.4))
+    plot_attention(maps[-1].mean(0), query, text_length, grid, words=words, picture=picture)
+    alt = (
+        f"How much attention one token pays to each of {text_length} text tokens, as bars, and to each token "
+        f"of a picture of {height} by {width}, as squares; {maps.shape[0]} layers to choose from."
+    )
+    return Explorer(title=title, alt=alt, data=data, script=_SCRIPT, figure=figure)
+
+
+def _as_maps(weights, text_length: int, grid: tuple[int, int]) -> np.ndarray:
+    """`weights` as (layers, heads, L, L) float32."""
+    array = (
+        weights.detach().float().cpu().numpy() if isinstance(weights, torch.Tensor) else np.asarray(weights)
+    )
+    length = text_length + grid[0] * grid[1]
+    if array.ndim not in (2, 3, 4) or array.shape[-2:] != (length, length):
+        raise ReaderError(
+            f"Attention weights must be (layers, heads, {length}, {length}), (layers, {length}, {length}) or "
+            f"({length}, {length}); these are {tuple(array.shape)}."
+        )
+    if not (array.min() >= 0 and array.max() <= 1 + 1e-3):
+        raise ReaderError(
+            "Attention weights must lie in [0, 1]: pass what the softmax returns, not the scores."
+        )
+    array = array[:, None] if array.ndim == 3 else array
+    return array[None, None] if array.ndim == 2 else array
+
+
+def _encode(weights: np.ndarray) -> list[str]:
+    """One map as two base64 strings: a bit an entry, is it not zero; then a byte, 255 * sqrt, for those."""
+    levels = np.round(255 * np.sqrt(weights.clip(0, 1))).astype(np.uint8).ravel()
+    texts = np.packbits(levels > 0).tobytes(), levels[levels > 0].tobytes()
+    return [base64.b64encode(text).decode() for text in texts]
+
+
+def _numbered(text_length: int) -> list[str]:
+    return [f"token {index + 1}" for index in range(text_length)]
+
+
+def _text_bars(row: np.ndarray, text_length: int, words) -> tuple[list[str], list[float]]:
+    words = _numbered(text_length) if words is None else list(words)
+    labels = [word for word in words if word]
+    bars = [float(value) for word, value in zip(words, row, strict=False) if word]
+    if len(labels) < text_length:
+        labels.append("(padding)")
+        bars.append(float(row[:text_length].sum() - sum(bars)))
+    return labels, bars
+
+
+_SCRIPT = r"""
+var H=data.grid[0],W=data.grid[1],words=data.words,T=words.length,L=T+H*W,query=data.query,el=kit.el;
+var layers=data.maps.length,heads=data.maps[0].length,layer=layers-1,head=-1,turned=false,cache={};
+
+function decode(pair){
+  var bits=atob(pair[0]),bytes=atob(pair[1]),out=new Float32Array(L*L),at=0;
+  for(var i=0;i<L*L;i++)if(bits.charCodeAt(i>>3)>>(7-(i&7))&1){var v=bytes.charCodeAt(at++)/255;out[i]=v*v;}
+  return out;
+}
+function single(l,h){var key=l+','+h;return cache[key]||(cache[key]=decode(data.maps[l][h]));}
+function map(){                                      // head -1: the mean of all heads
+  if(head>=0||heads===1)return single(layer,Math.max(head,0));
+  var key=layer+',mean';
+  if(!cache[key]){var sum=new Float32Array(L*L);
+    for(var h=0;h<heads;h++){var one=single(layer,h);for(var i=0;i<L*L;i++)sum[i]+=one[i]/heads;}cache[key]=sum;}
+  return cache[key];
+}
+function values(){var m=map(),out=[];for(var i=0;i<L;i++)out.push(turned?m[i*L+query]:m[query*L+i]);return out;}
+
+var controls=el('div',{},root),slide;
+if(layers>1)slide=kit.slider(controls,{label:'layer',min:1,max:layers,value:layers,change:function(v){layer=v-1;draw();}});
+if(heads>1){var list=['mean of all'];for(var h=1;h<=heads;h++)list.push(String(h));
+  kit.choice(controls,{label:'head',options:list,change:function(v){head=v-1;draw();}});}
+kit.choice(controls,{label:'show',options:['what this token looks at','who looks at this token'],
+  change:function(v){turned=v===1;draw();}});
+
+var stage=el('div',{tabindex:0,role:'application','aria-label':'Token. Left and right arrow: the token before and after. '+
+  'Up and down: a row. Page up and down: another layer. Home and end: first and last token.',
+  style:'display:flex;flex-wrap:wrap;gap:1.2em;align-items:flex-start;padding:.3em;margin-top:.4em'},root);
+var left=el('div',{style:'flex:1 1 15em;max-width:24em'},stage),right=el('div',{style:'flex:1 1 15em;max-width:22em'},stage);
+var rows=[],hasPadding=words.some(function(w){return !w;});
+words.forEach(function(word,i){if(word)rows.push(makeRow(word,i));});
+if(hasPadding)rows.push(makeRow('(padding)',-1));
+function makeRow(word,i){
+  var row=el('div',{'class':'word',style:'display:flex;gap:.5em;align-items:center;cursor:crosshair;line-height:1.5'},left);
+  var name=el('span',{style:'flex:0 0 7em;text-align:right;overflow:hidden;text-overflow:ellipsis;white-space:nowrap'},row,word);
+  var track=el('span',{style:'flex:1;height:.9em;display:block'},row);
+  var bar=el('span',{style:'display:block;height:100%;box-sizing:border-box;background:#E69F00;border:1px solid #000'},track);
+  var share=el('span',{style:'flex:0 0 3.5em;font-variant-numeric:tabular-nums'},row);
+  if(i>=0)['pointerenter','pointerdown'].forEach(function(kind){row.addEventListener(kind,function(){choose(i);});});
+  return {index:i,name:name,bar:bar,share:share};
+}
+var size=Math.max(6,Math.floor(640/W)),board=el('canvas',{width:W*size,height:H*size,'class':'board',
+  style:'width:100%;background:#fff;cursor:crosshair;display:block;border:1px solid #868e96;touch-action:none'},right);
+el('small',{},right,'×: the token; the area of a square is its weight, the largest fills its cell');
+var says=el('p',{'aria-live':'polite','class':'says',style:'margin:.5em 0 0'},root);
+el('small',{},root,'Point at a patch or a word, or use the arrow keys; page up and page down change the layer.');
+var photo=null;
+if(data.picture){photo=new Image();photo.onload=draw;photo.src=data.picture;}
+
+function draw(){
+  var v=values(),most=0,text=0,picture=0,best=-1,bar=0,i;
+  for(i=0;i<T;i++){text+=v[i];if(words[i]&&(best<0||v[i]>v[best]))best=i;}
+  for(i=T;i<L;i++){picture+=v[i];most=Math.max(most,v[i]);}
+  var padding=0;for(i=0;i<T;i++)if(!words[i])padding+=v[i];
+  rows.forEach(function(r){bar=Math.max(bar,r.index<0?padding:v[r.index]);});
+  rows.forEach(function(r){var s=r.index<0?padding:v[r.index];
+    r.bar.style.width=(bar>0?100*s/bar:0)+'%';r.bar.style.borderWidth=s>0?'1px':'0';
+    r.share.textContent=turned?s.toFixed(3):(100*s).toFixed(1)+' %';
+    r.name.textContent=(r.index===query?'× ':'')+(r.index<0?'(padding)':words[r.index]);});
+  var c=board.getContext('2d');c.fillStyle='#fff';c.fillRect(0,0,W*size,H*size);
+  if(photo&&photo.complete&&photo.naturalWidth){c.imageSmoothingEnabled=false;c.globalAlpha=.45;
+    c.drawImage(photo,0,0,W*size,H*size);c.globalAlpha=1;}
+  for(i=T;i<L;i++){var x=(i-T)%W*size,y=Math.floor((i-T)/W)*size,side=most>0?Math.sqrt(v[i]/most)*(size-2):0;
+    c.strokeStyle='rgba(134,142,150,.35)';c.lineWidth=1;c.strokeRect(x,y,size,size);
+    if(side>.7){c.fillStyle='#0072B2';c.fillRect(x+(size-side)/2,y+(size-side)/2,side,side);}
+    if(i===query){[['#fff',.22],['#D55E00',.13]].forEach(function(pen){c.strokeStyle=pen[0];c.lineWidth=size*pen[1];c.beginPath();
+      c.moveTo(x+size*.15,y+size*.15);c.lineTo(x+size*.85,y+size*.85);
+      c.moveTo(x+size*.85,y+size*.15);c.lineTo(x+size*.15,y+size*.85);c.stroke();});}}
+  var name=query<T?'The word “'+(words[query]||'(padding)')+'”':
+    'The patch in row '+(Math.floor((query-T)/W)+1)+', column '+((query-T)%W+1);
+  says.textContent=turned?
+    name+' gets attention from others: '+text.toFixed(2)+' in sum from the text, '+picture.toFixed(2)+' from the picture.':
+    name+' gives '+Math.round(100*text)+' % of its attention to the text'+
+    (best>=0&&v[best]>0?', most to “'+words[best]+'” ('+(100*v[best]).toFixed(1)+' %)':'')+
+    ', and '+Math.round(100*picture)+' % to the picture.';
+  stage.setAttribute('data-query',query);
+}
+function choose(p){p=Math.max(0,Math.min(L-1,p));if(p!==query){query=p;draw();}}
+function onBoard(event){
+  var r=board.getBoundingClientRect(),x=Math.floor((event.clientX-r.left)/r.width*W),y=Math.floor((event.clientY-r.top)/r.height*H);
+  if(x>=0&&x<W&&y>=0&&y<H)choose(T+y*W+x);
+}
+['pointermove','pointerdown'].forEach(function(kind){board.addEventListener(kind,onBoard);});
+stage.addEventListener('keydown',function(event){
+  if(event.ctrlKey||event.metaKey||event.altKey)return;
+  var row=query<T?1:W,step={ArrowLeft:-1,ArrowRight:1,ArrowUp:-row,ArrowDown:row,Home:-L,End:L}[event.key];
+  if(step){choose(query+step);event.preventDefault();}
+  else if(slide&&(event.key==='PageUp'||event.key==='PageDown')){
+    slide.value=+slide.value+(event.key==='PageDown'?1:-1);slide.dispatchEvent(new Event('input'));event.preventDefault();}
+});
+draw();
+"""  # noqa: E501

@@ -1,0 +1,87 @@
+"""The mask and attention explorers: what they store is what they were given, and wrong input is named."""
+
+import base64
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dalle_edu.errors import ReaderError
+from dalle_edu.explore.attention import _encode, attention_explorer
+from dalle_edu.explore.masks import encode_mask, mask_explorer, plot_keys
+from dalle_edu.masks import KINDS, attention_mask, layer_kinds
+
+
+def decode_mask(code, length):
+    """What the script in the browser does."""
+    if "bits" in code:
+        bits = np.unpackbits(np.frombuffer(base64.b64decode(code["bits"]), dtype=np.uint8))
+        return bits[: length * length].reshape(length, length).astype(bool)
+    changes = np.repeat(np.arange(len(code["runs"])) % 2, code["runs"]).reshape(length, length)
+    for row in range(1, length):
+        changes[row, 1:] ^= changes[row - 1, :-1]
+    return changes.astype(bool)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stored_mask_comes_back_unchanged_and_a_full_size_one_stays_small(kind):
+    for text_length, grid in ((6, (4, 4)), (0, (3, 5)), (256, (32, 32))):
+        mask = attention_mask(kind, text_length, grid, 5)
+        code = encode_mask(mask)
+        assert np.array_equal(decode_mask(code, len(mask)), mask.numpy())
+    assert len(str(code)) < 60_000
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 25), st.integers(0, 2**31), st.floats(0, 1))
+def test_any_mask_of_a_reader_comes_back_unchanged(length, seed, share):
+    mask = np.random.default_rng(seed).random((length, length)) < share
+    assert np.array_equal(decode_mask(encode_mask(mask), length), mask)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 12), st.integers(0, 2**31))
+def test_stored_attention_weights_are_off_by_less_than_half_a_percent(length, seed):
+    weights = np.random.default_rng(seed).dirichlet(np.full(length, 0.3), size=length)
+    bits, levels = (base64.b64decode(text) for text in _encode(weights))
+    present = np.unpackbits(np.frombuffer(bits, dtype=np.uint8))[: length * length].astype(bool)
+    stored = np.zeros(length * length)
+    stored[present] = (np.frombuffer(levels, dtype=np.uint8) / 255.0) ** 2
+    assert np.abs(stored.reshape(length, length) - weights).max() < 0.005
+
+
+def test_the_same_mask_gives_the_same_html_twice():
+    masks = {kind: attention_mask(kind, 2, (3, 3), 3) for kind in KINDS}
+    first = mask_explorer(masks, (3, 3), 2, layers=layer_kinds(4))._repr_html_()
+    assert first == mask_explorer(masks, (3, 3), 2, layers=layer_kinds(4))._repr_html_()
+    assert "http" not in first.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_what_does_not_fit_is_named():
+    mask = attention_mask("row", 6, (4, 4))
+    for masks, grid, text_length, words in (
+        (mask, (4, 5), 6, "make 26"),
+        (mask.float(), (4, 4), 6, "booleans"),
+        (mask[:3], (4, 4), 6, "square"),
+        ({}, (4, 4), 6, "no mask"),
+    ):
+        with pytest.raises(ReaderError, match=words):
+            mask_explorer(masks, grid, text_length)
+    with pytest.raises(ReaderError, match="a layer|A layer"):
+        mask_explorer({"row": mask}, (4, 4), 6, layers=["row", "conv"])
+    with pytest.raises(ReaderError, match="from 0 to 21"):
+        plot_keys(mask, 22, 6, (4, 4))
+
+
+def test_attention_that_is_no_attention_is_named():
+    weights = torch.rand(2, 3, 22, 22).softmax(-1)
+    assert "3: " not in repr(attention_explorer(weights, (4, 4), 6))
+    for wrong, words in ((weights[..., :5], "22"), (weights - 1, r"\[0, 1\]")):
+        with pytest.raises(ReaderError, match=words):
+            attention_explorer(wrong, (4, 4), 6)
+    with pytest.raises(ReaderError, match="5 words"):
+        attention_explorer(weights, (4, 4), 6, words=["a"] * 5)
+    with pytest.raises(ReaderError, match=r"weights.mean\(1\)"):
+        attention_explorer(torch.full((30, 8, 200, 200), 0.005), (14, 14), 4)
