@@ -240,7 +240,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file whole or not at all."""
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -248,7 +248,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """Writes a safetensors file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         save_file(contiguous, temporary, metadata=dict(metadata or {}))
 
 
@@ -285,7 +285,8 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path):
+def replacing(path: Path):
+    """A context that gives a temporary file beside `path`, which takes its place at the end, or vanishes on an error."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary

@@ -1,0 +1,146 @@
+"""The `dalle-edu` command: draw, train, evaluate, info, and the book itself. Torch is imported only where it is used."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dalle_edu.errors import ReaderError
+
+app = typer.Typer(
+    help="DALL·E 1 to read, run and look into: draw a sentence, train a model, open the book.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ModelOption = Annotated[str, typer.Option("--model", help="A shipped model's name, or a folder that `train` wrote.")]
+
+
+@app.command()
+def draw(
+    prompt: Annotated[str, typer.Argument(help="What the picture should show, such as 'a red apple'.")],
+    samples: Annotated[int, typer.Option(help="How many pictures to draw.")] = 32,
+    best: Annotated[int, typer.Option(help="How many of them to show, best first by CLIP.")] = 8,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
+    temperature: Annotated[float, typer.Option(help="Below 1: safer; above 1: wilder.")] = 1.0,
+    top_k: Annotated[int, typer.Option(help="Draw each token from the K most probable ones (0: all).")] = 0,
+    model: ModelOption = "picturebook",
+    start: Annotated[Path | None, typer.Option(help="A picture to begin with.")] = None,
+    keep_rows: Annotated[int, typer.Option(help="How many rows of its tokens to keep.")] = 0,
+    out: Annotated[Path, typer.Option(help="The PNG file to write.")] = Path("drawing.png"),
+) -> None:
+    """Draw pictures for a sentence, ranked by CLIP, into one PNG."""
+    _require(best >= 1, f"--best is {best}; at least one picture must be shown.")
+    _require(out.suffix.lower() == ".png", f"--out {out} must end in .png.")
+    _require(out.parent.is_dir(), f"--out {out}: there is no folder {out.parent}.")
+    _require((start is None) == (keep_rows == 0), "--start and --keep-rows go together: a picture, and how much of it to keep.")
+    from dalle_edu.drawing import load
+
+    loaded = load(model)
+    picture = None
+    if start is not None:
+        from dalle_edu.data.folder import read_picture
+
+        _require(start.is_file(), f"--start {start}: there is no such file.")
+        picture = read_picture(start, loaded.config.dvae.image_size)
+    drawing = loaded.draw(
+        prompt,
+        samples,
+        seed,
+        temperature=temperature,
+        top_k=top_k,
+        start=picture,
+        keep_rows=keep_rows,
+        progress=True,
+    )
+    drawing.best(best).save(out, columns=4, scale=4)
+    scores = ", ".join(f"{score:.3f}" for score in drawing.scores[:best].tolist())
+    print(f"{out}: the best {min(best, len(drawing))} of {len(drawing)} drawings of {prompt!r}; CLIP similarity {scores}")
+
+
+@app.command()
+def train(
+    part: Annotated[str, typer.Argument(help="dvae, clip or dalle, in this order.")],
+    config: Annotated[str, typer.Option(help="A shipped configuration's name, or a TOML file.")],
+    out: Annotated[Path, typer.Option(help="The folder of the model; all its parts go into one.")],
+    data: Annotated[list[str] | None, typer.Option(help="emoji, scenes[:FAMILY], folder:PATH or shards:PATH.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
+) -> None:
+    """Train one part of a model; Ctrl-C stops at a checkpoint, --resume goes on from it."""
+    from dalle_edu.data.mixture import parse_data
+    from dalle_edu.recipes import train_part
+
+    sources = [parse_data(text) for text in data] if data else None
+    try:
+        weights = train_part(part, config, out, sources, resume, device=device)
+    except KeyboardInterrupt:
+        print(f"Stopped. The checkpoint in {out} is whole: add --resume to go on from it.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    print(f"{weights} is trained.")
+
+
+@app.command()
+def evaluate(
+    model: ModelOption = "picturebook",
+    out: Annotated[Path | None, typer.Option(help="A JSON file for the figures.")] = None,
+    samples: Annotated[int, typer.Option(help="Pictures to draw for each family.")] = 32,
+    seed: Annotated[int, typer.Option(help="The same seed measures the same figures.")] = 0,
+) -> None:
+    """Measure a model: reconstruction, codebook, CLIP retrieval, and drawings of held-out captions, judged."""
+    from dalle_edu.drawing import load
+    from dalle_edu.evaluation import evaluate as measure
+    from dalle_edu.evaluation import table, write
+
+    _require(samples >= 1, f"--samples is {samples}; at least one is needed.")
+    figures = measure(load(model), samples=samples, seed=seed, progress=True)
+    print(table(figures))
+    if out is not None:
+        write(figures, out)
+
+
+@app.command()
+def info(config: Annotated[str, typer.Argument(help="A shipped configuration's name, or a TOML file.")]) -> None:
+    """Parameters, memory and arithmetic of a configuration, a line a part. Builds nothing, so paper-12b fits."""
+    from dalle_edu.configs import read_config
+    from dalle_edu.scale import table
+
+    print(table(read_config(config)))
+
+
+@app.command()
+def lab() -> None:
+    """Open the book in JupyterLab."""
+    from dalle_edu.book import lab as open_lab
+
+    open_lab()
+
+
+@app.command()
+def book(run: Annotated[bool, typer.Option("--run", help="Run every chapter first.")] = False) -> None:
+    """Build the book as a site, from stored outputs or after running every chapter."""
+    from dalle_edu.book import build
+
+    print(f"The book is at {build(run)}")
+
+
+def _require(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise ReaderError(sentence)
+
+
+def main() -> None:
+    """The entry point: the reader's mistakes become one line and exit code 2."""
+    try:
+        app()
+    except ReaderError as error:
+        print(f"dalle-edu: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

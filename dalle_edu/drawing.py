@@ -1,0 +1,212 @@
+"""A sentence becomes pictures: tokenizer, transformer, dVAE and CLIP of one trained model, joined (chapter 0).
+
+    text -> text tokens -> picture tokens, drawn one after another -> pictures -> ranked by CLIP, best first
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dalle_edu.configs import Config, read_config
+from dalle_edu.dalle import Dalle
+from dalle_edu.dvae import DiscreteVAE
+from dalle_edu.errors import ReaderError, unknown_name
+from dalle_edu.reranking import PictureClip, build_clip, rank
+from dalle_edu.sampling import first_rows, sample_tokens
+from dalle_edu.tokens import CaptionTokenizer
+from dalle_edu.training import load_weights
+
+FOLDER = Path(__file__).parent / "weights"
+
+
+def model_names() -> list[str]:
+    """Names of the trained models that the package ships."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/dalle.safetensors"))
+
+
+def load(name: str | Path = "picturebook") -> DrawingModel:
+    """A trained model: a name that the package ships, or a folder that `dalle-edu train` wrote.
+
+    Raises ReaderError for names that are not known, and for folders in which a part is missing or damaged.
+    """
+    folder = FOLDER / str(name) if str(name) in model_names() else Path(name)
+    if not folder.is_dir():
+        raise unknown_name("model", str(name), [*model_names(), "any folder that `dalle-edu train` wrote"])
+    if not (folder / "config.toml").is_file():
+        raise ReaderError(f"{folder} holds no config.toml: it is not a folder that `dalle-edu train` wrote.")
+    return DrawingModel(folder)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Samples of one prompt, best first. `images` (N, 3, size, size) float32 in [0, 1], `tokens` (N, height * width) int64,
+    `scores` (N,) CLIP similarity, falling (all NaN for a model without CLIP). In a notebook it shows itself."""
+
+    prompt: str
+    images: Tensor
+    tokens: Tensor
+    scores: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def best(self, count: int) -> Drawing:
+        """The first `count` samples."""
+        return Drawing(self.prompt, self.images[:count], self.tokens[:count], self.scores[:count])
+
+    def sheet(self, columns: int = 8, scale: int = 2):
+        """All samples as one Pillow image, in rows from the top left, each pixel `scale` pixels wide."""
+        return contact_sheet(self.images, columns, scale)
+
+    def save(self, path: str | Path, columns: int = 8, scale: int = 2) -> None:
+        """Writes the sheet as PNG, whole or not at all, with the prompt and the licence of the training pictures inside."""
+        from PIL.PngImagePlugin import PngInfo
+
+        from dalle_edu.data.emoji import EmojiPictures
+        from dalle_edu.training import replacing
+
+        note = PngInfo()
+        note.add_text("Title", self.prompt)
+        note.add_text("Source", f"Drawn by a model trained on OpenMoji. {EmojiPictures.attribution}")
+        with replacing(Path(path)) as temporary:
+            self.sheet(columns, scale).save(temporary, format="PNG", pnginfo=note)
+
+    def _repr_png_(self):
+        import io
+
+        buffer = io.BytesIO()
+        self.sheet().save(buffer, format="PNG")
+        return buffer.getvalue(), {"alt": f"{len(self)} drawings of “{self.prompt}”, best first"}
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} drawings of {self.prompt!r}, best first>"
+
+
+def contact_sheet(images: Tensor, columns: int = 8, scale: int = 2, gap: int = 2):
+    """Pictures (N, 3, H, W) in [0, 1] -> one Pillow image, in rows of `columns`, with `gap` grey pixels between them."""
+    from PIL import Image
+
+    count, _, height, width = images.shape
+    columns = max(1, min(columns, count))
+    rows = math.ceil(count / columns)
+    sheet = torch.full((3, rows * (height + gap) + gap, columns * (width + gap) + gap), 0.8)
+    for i, image in enumerate(images):
+        top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
+        sheet[:, top : top + height, left : left + width] = image
+    pixels = (sheet.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    picture = Image.fromarray(pixels)
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+class DrawingModel:
+    """A model as a folder holds it: `config`, `tokenizer`, `vae`, `dalle`, and `clip` where there is one (else None)."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.config: Config = read_config(folder / "config.toml")
+        self.tokenizer = CaptionTokenizer.load(folder / "tokenizer.json")
+        self.vae = load_weights(DiscreteVAE(self.config.dvae), folder / "dvae.safetensors")
+        self.dalle = load_weights(Dalle(self.config.dalle), folder / "dalle.safetensors")
+        self._clip: PictureClip | None = None
+
+    @property
+    def clip(self) -> PictureClip | None:
+        """The CLIP that ranks, loaded when it is first asked for: open_clip is slow to import."""
+        if self._clip is None and (self.folder / "clip.safetensors").is_file():
+            self._clip = load_weights(build_clip(self.config.clip, self.tokenizer), self.folder / "clip.safetensors")
+        return self._clip
+
+    def encode_text(self, prompts: str | list[str], cut: bool = False) -> Tensor:
+        """Prompts -> (prompts, text_length) int64. Raises ReaderError for one that is empty, or too long and not to be cut."""
+        text = self.tokenizer.encode(prompts, self.config.dalle.text_length, cut)
+        padding = self.config.dalle.text_vocabulary - self.tokenizer.vocabulary
+        return torch.where(text >= self.tokenizer.vocabulary, text + padding, text)
+
+    def pictures(self, tokens: Tensor, batch: int = 64) -> Tensor:
+        """Tokens (N, height * width) -> pictures (N, 3, size, size) in [0, 1]."""
+        return torch.cat([self.vae.decode(part.view(-1, *self.config.dalle.grid)) for part in tokens.split(batch)])
+
+    def score(self, images: Tensor, prompt: str) -> Tensor:
+        """CLIP similarity of pictures (N, 3, size, size) with one text: (N,); NaN for a model without CLIP."""
+        if self.clip is None:
+            return torch.full((len(images),), math.nan)
+        return self.clip.scores(images, self.tokenizer.encode(prompt, self.config.clip.text_length, cut=True))
+
+    def draw(
+        self,
+        prompt: str,
+        samples: int = 32,
+        seed: int = 0,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        start: Tensor | None = None,
+        keep_rows: int = 0,
+        keep: Tensor | None = None,
+        batch: int = 64,
+        progress: bool = False,
+        on_step: Callable[[int, Tensor], None] | None = None,
+    ) -> Drawing:
+        """Draws `samples` pictures of `prompt`, ranked by CLIP.
+
+        `start` (3, size, size) in [0, 1] is a picture whose first `keep_rows` rows of tokens are kept, or those that `keep`
+        (height * width,) names. Memory does not grow with `samples`: `batch` are drawn at a time. Interrupted (Ctrl-C), it
+        returns what is finished. The same seed gives the same pictures. Raises ReaderError for values that cannot be.
+        """
+        if samples < 1 or batch < 1:
+            raise ReaderError(f"{samples} samples in batches of {batch} are asked for: at least one of each is needed.")
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise ReaderError(f"seed is {seed!r}; it must be a whole number from 0 to 2**63 - 1.")
+        text = self.encode_text(prompt)
+        given = None
+        if start is not None:
+            given = self.vae.encode(start[None]).flatten()
+            keep = first_rows(self.config.dalle.grid, keep_rows) if keep is None else keep
+        elif keep_rows or keep is not None:
+            raise ReaderError("Rows are to be kept, but of no picture: give the picture to start from as well.")
+        generator = torch.Generator().manual_seed(seed)
+        dials = dict(temperature=temperature, top_k=top_k, top_p=top_p, given=given, keep=keep, generator=generator)
+        finished: list[Tensor] = []
+        with _progress(samples * self.config.dalle.picture_length, progress) as advance:
+            try:
+                while (left := samples - sum(map(len, finished))) > 0:
+                    count = min(batch, left)
+
+                    def step(j: int, token: Tensor, count=count):
+                        advance(count)
+                        if on_step is not None:
+                            on_step(j, token)
+
+                    finished.append(sample_tokens(self.dalle, text, count, on_step=step, **dials))
+            except KeyboardInterrupt:
+                if not finished:
+                    raise
+                warnings.warn(f"Interrupted: {sum(map(len, finished))} of {samples} samples are kept.", stacklevel=2)
+        tokens = torch.cat(finished)
+        images = self.pictures(tokens)
+        scores = self.score(images, prompt)
+        order = rank(scores) if self.clip is not None else torch.arange(len(tokens))
+        return Drawing(prompt, images[order], tokens[order], scores[order])
+
+
+class _progress:
+    """A bar over all tokens of all samples; as a context it gives the function that moves it."""
+
+    def __init__(self, total: int, show: bool):
+        from tqdm.auto import tqdm
+
+        self.bar = tqdm(total=total, disable=not show, unit="token", unit_scale=True, desc="drawing", mininterval=0.2)
+
+    def __enter__(self) -> Callable[[int], object]:
+        return self.bar.update
+
+    def __exit__(self, *_):
+        self.bar.close()
