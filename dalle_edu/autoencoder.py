@@ -75,7 +75,7 @@ class Autoencoder(nn.Module):
         return self.encoder(images - self.mean)
 
     def decode(self, latents):
-        """Latents (batch, latent_size) -> pictures (batch, 3, size, size), nearly in [0, 1]: clamp to show."""
+        """Latents (batch, latent_size) -> pictures (batch, 3, size, size), about in [0, 1]: clamp to show."""
         check_latents(latents, self.config.latent_size)
         return self.mean + self.decoder(latents)
 

@@ -44,7 +44,7 @@ def check_psnr(psnr):
 
 @exercise
 def check_log_likelihood(log_likelihood):
-    """`log_likelihood(images, means, sigma)`: Gaussian log density of each picture in nats, shape (batch,)."""
+    """`log_likelihood(images, means, sigma)`: Gaussian log density of each picture, shape (batch,)."""
     images, means = _pictures(0), _pictures(1)
     for sigma in (0.5, 0.1, 2.0):
         value = log_likelihood(images, means, sigma)
@@ -106,7 +106,7 @@ def check_best_linear(best_linear):
 
 @exercise
 def check_blank_out(blank_out):
-    """`blank_out(images, share, generator)`: each pixel, with its three colours, set to 0 with chance `share`."""
+    """`blank_out(images, share, generator)`: whole pixels set to 0, each with chance `share`."""
     images = _pictures(3, count=8, size=32) + 0.01
     before = images.clone()
     value = blank_out(images, 0.3, torch.Generator().manual_seed(4))
