@@ -16,6 +16,8 @@ _HOMES = {
     "picture_uri": "explorer",
     "attention_explorer": "attention",
     "plot_attention": "attention",
+    "film_explorer": "film",
+    "film_strip": "film",
     "latent_explorer": "latent",
     "plot_codes": "latent",
     "plot_latent_map": "latent",
