@@ -31,7 +31,7 @@ class Context:
     thing: str
     colour: str
     time: str
-    light: str | None = None  # where the sun or the moon stands: overhead, left or right; None: unsaid
+    light: str | None = None  # the sun or the moon: overhead, left, right; "none": not there; None: unsaid
     family = "context"
 
     def properties(self) -> dict:
@@ -83,7 +83,8 @@ class ContextFamily(PosedFamily):
         """As in the other families; `shadow`: its reach in sixteenths, left negative, if not the true one."""
         light = truth.light or DAYLIGHT[truth.time][0]
         canvas, unit = blank(size, SKY[truth.time]), size // GRID
-        _paint_lamp(canvas, truth.time, light, column + 4)
+        if light != "none":
+            _paint_lamp(canvas, truth.time, light, column + 4)
         canvas[HORIZON * unit :] = GROUND[truth.time]
         _paint_shadow(
             canvas, truth.time, column + 4, shadow_reach(truth.time, light) if shadow is None else shadow
