@@ -31,6 +31,7 @@ html_theme_options = {
     "use_fullscreen_button": False,
     "show_toc_level": 2,
     "home_page_in_toc": True,
+    "navbar_persistent": [],  # the sidebar has a search field already
 }
 copybutton_exclude = ".linenos, .gp, .go"
 

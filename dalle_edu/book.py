@@ -1,7 +1,7 @@
 """The book as a site, and in JupyterLab: what `dalle-edu book` and `dalle-edu lab` do.
 
 The chapters are stored with their outputs, so the site can be built in seconds. `build(run=True)` runs every
-chapter first, in a copy under `book/_build/run`, and keeps what it ran until the chapter or the package changes.
+chapter first, in a copy under `book/_build/run`, and keeps what it ran until chapter or package change.
 """
 
 import hashlib
@@ -82,7 +82,7 @@ def _need(what: str, *packages: str) -> None:
 
 
 def _copy_pages(book: Path, target: Path) -> None:
-    """Copies all that the site needs except for the notebooks, and forgets notebooks that the book has no more."""
+    """Copies all that the site needs except the notebooks, and drops notebooks that the book no longer has."""
     target.mkdir(parents=True, exist_ok=True)
     shutil.copytree(
         book,

@@ -1,0 +1,36 @@
+"""The comparison of notebooks forgives other bytes of the same picture, and nothing else of an explorer."""
+
+from pathlib import Path
+
+from nbval.plugin import get_sanitize_patterns
+from PIL import Image
+
+from dalle_edu.explore import Explorer
+from dalle_edu.explore.figures import small_png
+
+PATTERNS = get_sanitize_patterns(Path(__file__).with_name("sanitize.cfg").read_text())
+
+
+def compared(data, size=8, script="root.textContent = data;"):
+    import re
+
+    png = small_png(Image.new("RGB", (size, 8), "white"))
+    text = Explorer(title="Title", alt="A still", data=data, script=script, png=png)._repr_html_()
+    for pattern, replacement in PATTERNS:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def test_other_bytes_of_a_picture_are_forgiven():
+    assert compared([1], size=8) == compared([1], size=9)
+
+
+def test_another_number_or_another_script_is_not():
+    assert compared([1]) != compared([2])
+    assert compared([1]) != compared([1], script="root.textContent = 1;")
+
+
+def test_what_every_explorer_holds_is_left_out():
+    text = compared([1])
+    assert "STYLE" in text and "KIT" in text and "PICTURE" in text
+    assert len(text) < 2_000

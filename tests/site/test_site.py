@@ -1,0 +1,166 @@
+"""The site, built from a chapter that this test writes: it needs no network and loses nothing."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+
+from dalle_edu import book
+from dalle_edu.errors import ReaderError
+from dalle_edu.explore import Explorer
+from dalle_edu.explore.figures import small_png
+
+BOOK = Path(__file__).parents[2] / "book"
+
+
+def a_chapter():
+    import base64
+
+    png = small_png(Image.new("RGB", (40, 20), "white"))
+    explorer = Explorer(
+        title="Touch", alt="A still.", data=[1], png=png, script="kit.el('button', {}, root, 'b');"
+    )
+    picture = new_output(
+        "display_data",
+        data={"image/png": base64.b64encode(png).decode(), "text/plain": "<Figure>"},
+        metadata={"image/png": {"alt": "The alternative text of a figure.", "width": 20, "height": 10}},
+    )
+    touch = new_output(
+        "display_data", data={"text/html": explorer._repr_html_(), "text/plain": repr(explorer)}
+    )
+    cells = [
+        new_markdown_cell(
+            "# A chapter\n\nThe bound is $\\ln p(x) \\ge \\mathcal{L}$, see (Kingma & Welling 2014)."
+        ),
+        new_code_cell("1 + 1", execution_count=1, outputs=[picture]),
+        new_code_cell("touch", execution_count=2, outputs=[touch]),
+        new_markdown_cell("<details><summary>Answer</summary>\n\nIt is *two*.\n\n</details>"),
+    ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+@pytest.fixture(scope="module")
+def small_book(tmp_path_factory):
+    """A copy of the book's pages with one chapter only."""
+    folder = tmp_path_factory.mktemp("book")
+    for name in ("conf.py", "index.md", "installation.md"):
+        shutil.copy(BOOK / name, folder)
+    for name in ("appendix", "_static"):
+        shutil.copytree(BOOK / name, folder / name)
+    nbformat.write(a_chapter(), folder / "01-autoencoders.ipynb")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(small_book):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-b",
+            "html",
+            "-W",
+            "-E",
+            "-q",
+            small_book,
+            small_book / "_build" / "html",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return small_book / "_build" / "html"
+
+
+def test_the_map_links_only_to_chapters_that_exist(site):
+    index = (site / "index.html").read_text(encoding="utf-8")
+    assert 'href="01-autoencoders.html"' in index
+    assert "02-variational-autoencoders.html" not in index and "Variational autoencoders" in index
+
+
+def test_a_figure_keeps_its_alternative_text_and_its_size(site):
+    (image,) = re.findall(
+        r"<img[^>]*_images/[^>]*>", (site / "01-autoencoders.html").read_text(encoding="utf-8")
+    )
+    assert 'alt="The alternative text of a figure."' in image and 'width="20"' in image
+
+
+def test_no_page_loads_anything_from_a_network(site):
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        loads = re.findall(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=[\"'](?:https?:)?//[^>]*>", text)
+        assert not loads, f"{page.name}: {loads}"
+    for sheet in site.rglob("*.css"):
+        assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", sheet.read_text(encoding="utf-8")), (
+            sheet.name
+        )
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_chapter_in_the_browser_draws_its_maths_and_its_explorer(site, browser, dark):
+    browser.open((site / "01-autoencoders.html").as_uri(), dark=dark)
+    browser.wait_for("document.querySelectorAll('mjx-container svg').length > 0")
+    assert browser.value("document.querySelector('.dalle-explorer').dataset.live") == "yes"
+    assert browser.value("document.documentElement.dataset.theme") == ("dark" if dark else "light")
+    assert not [
+        address for address in browser.requests if not address.startswith(("file:", "data:", "blob:"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["index", "01-autoencoders", "appendix/notation", "appendix/errata", "installation"]
+)
+def test_a_page_fits_a_phone(site, browser, name):
+    browser.open((site / f"{name}.html").as_uri(), width=360, height=740)
+    browser.wait_for(
+        "!window.MathJax || !!document.querySelector('mjx-container') || !document.querySelector('.math')"
+    )
+    assert browser.value("document.documentElement.scrollWidth") <= 360
+
+
+def test_without_sphinx_the_reader_is_told_what_to_install(monkeypatch):
+    monkeypatch.setattr(book, "find_spec", lambda name: None)
+    with pytest.raises(ReaderError, match="sphinx.*pip install"):
+        book.build()
+
+
+def test_without_its_chapters_the_reader_is_told_to_clone(monkeypatch, tmp_path):
+    monkeypatch.setattr(book, "_PACKAGE", tmp_path / "site-packages" / "dalle_edu")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ReaderError, match="[Cc]lone"):
+        book.folder()
+
+
+def test_running_builds_from_fresh_outputs_once_and_leaves_the_chapters_alone(
+    small_book, monkeypatch, capsys
+):
+    monkeypatch.setattr(book, "folder", lambda: small_book)
+    monkeypatch.setattr(book, "_state", lambda path: str(path.stat().st_mtime_ns))
+    notebook = small_book / "01-autoencoders.ipynb"
+    content = a_chapter()
+    content.cells[1].source, content.cells[2].source = "print('made', 'now')", "6 * 7"
+    nbformat.write(content, notebook)
+    before = notebook.read_bytes()
+    first = book.build(run=True)
+    assert "made now" in (first.parent / "01-autoencoders.html").read_text(encoding="utf-8")
+    assert notebook.read_bytes() == before
+    assert "running" in capsys.readouterr().out
+    book.build(run=True)
+    assert "unchanged" in capsys.readouterr().out
+
+
+def test_a_chapter_that_fails_stops_the_book_with_its_name_and_its_error(small_book, monkeypatch):
+    monkeypatch.setattr(book, "folder", lambda: small_book)
+    content = a_chapter()
+    content.cells[1].source = "1 / 0"
+    nbformat.write(content, small_book / "01-autoencoders.ipynb")
+    with pytest.raises(ReaderError, match="01-autoencoders.ipynb stopped: ZeroDivisionError"):
+        book.build(run=True)
