@@ -6,8 +6,10 @@ before stage two begins (Ramesh et al. 2021, section 2): the transformer trains 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import json
 import platform
 import shutil
 from collections.abc import Callable, Sequence
@@ -23,7 +25,7 @@ from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError, unknown_name
 from dalle_edu.reranking import build_clip
 from dalle_edu.tokens import CaptionTokenizer
-from dalle_edu.training import Run, TrainingConfig, cosine, load_weights, train, write_tensors, write_text
+from dalle_edu.training import Run, TrainingConfig, cosine, load_weights, read_history, train, write_tensors, write_text
 
 PARTS = ("dvae", "clip", "dalle")
 
@@ -53,10 +55,15 @@ def train_part(
     work, weights = out / f"training-{part}", out / f"{part}.safetensors"
     if not resume and (weights.exists() or (work / "checkpoint.json").exists()):
         raise ReaderError(f"{out} already holds a {part}: go on with --resume, or choose another --out.")
+    if resume and not (work / "checkpoint.json").is_file():
+        raise ReaderError(f"{out} holds no checkpoint of a {part}: start the training without --resume.")
     if part == "dalle" and not (out / "dvae.safetensors").is_file():
         raise ReaderError(f"The transformer needs a finished dVAE: run `dalle-edu train dvae --out {out}` first.")
-    _place_config(config_name, config, out)
+    source = _config_file(config_name, config, out)
     data = mixture(sources or config.data, config.dvae.image_size, progress=progress)
+    out.mkdir(parents=True, exist_ok=True)  # not before all that can be wrong was looked at
+    if not (out / "config.toml").exists():
+        shutil.copyfile(source, out / "config.toml")
     tokenizer = _tokenizer(config, data, out)
     torch.manual_seed(training.seed)
     stage: Callable = {"dvae": _dvae, "clip": _clip, "dalle": _dalle}[part]
@@ -75,20 +82,41 @@ def train_part(
     return weights
 
 
+def publish(folder: Path, target: Path) -> None:
+    """Copies what a reader needs of a trained model, without its checkpoints: configuration, tokenizer, weights, what each part
+    was trained with, and its loss curves, one row in ten, as `dvae-history.jsonl` and so on.
+
+    Raises ReaderError unless all of a drawing model is there.
+    """
+    folder, target = Path(folder), Path(target)
+    wanted = ["config.toml", "tokenizer.json", "dvae.safetensors", "dalle.safetensors"]
+    missing = [name for name in wanted if not (folder / name).is_file()]
+    if missing:
+        raise ReaderError(f"{folder} lacks {', '.join(missing)}: train all parts first.")
+    target.mkdir(parents=True, exist_ok=True)
+    for path in [*folder.glob("*.toml"), folder / "tokenizer.json", *folder.glob("*.safetensors")]:
+        shutil.copyfile(path, target / path.name)
+    for part in PARTS:
+        history = folder / f"training-{part}" / "history.jsonl"
+        if history.is_file():
+            rows = [row for row in read_history(history) if row["step"] % 10 == 0]
+            short = [{key: float(f"{value:.4g}") for key, value in row.items()} for row in rows]
+            write_text(target / f"{part}-history.jsonl", "".join(json.dumps(row) + "\n" for row in short))
+
+
 def machine() -> str:
     """This machine in words: processor, threads, PyTorch."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.machine()} CPU"
     return f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__.partition('+')[0]}"
 
 
-def _place_config(name: str | Path, config: Config, out: Path) -> None:
+def _config_file(name: str | Path, config: Config, out: Path) -> Path:
+    """The file that `name` means. Raises ReaderError where the folder `out` belongs to another configuration."""
     source = Path(name) if Path(name).suffix == ".toml" and Path(name).is_file() else FOLDER / f"{config.name}.toml"
     target = out / "config.toml"
     if target.exists() and target.read_text(encoding="utf-8") != source.read_text(encoding="utf-8"):
         raise ReaderError(f"{target} differs from {source}: train with the former, or choose another --out.")
-    out.mkdir(parents=True, exist_ok=True)
-    if not target.exists():
-        shutil.copyfile(source, target)
+    return source
 
 
 def _tokenizer(config: Config, data: Mixture, out: Path) -> CaptionTokenizer:
@@ -172,14 +200,15 @@ def _dalle(config: Config, training: TrainingConfig, data: Mixture, tokenizer, o
 
 def precomputed_tokens(vae: DiscreteVAE, data: Mixture, path: Path, device: str = "cpu") -> Tensor:
     """The tokens of all pictures, (N, height * width) int16, computed once and kept in `path` while vae and data stay the same."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
     from tqdm.auto import tqdm
 
     digest = hashlib.sha256(data.fingerprint().encode())
     for name, tensor in sorted(vae.state_dict().items()):
         digest.update(name.encode() + tensor.cpu().numpy().tobytes())
     key = digest.hexdigest()[:16]
-    if path.is_file():
+    # A file that is damaged is made anew, like one that is missing.
+    with contextlib.suppress(SafetensorError, FileNotFoundError):
         with safe_open(path, framework="pt") as file:
             if (file.metadata() or {}).get("key") == key:
                 return file.get_tensor("tokens")

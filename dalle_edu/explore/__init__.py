@@ -18,6 +18,7 @@ _HOMES = {
     "plot_attention": "attention",
     "film_explorer": "film",
     "film_strip": "film",
+    "plot_history": "curves",
     "latent_explorer": "latent",
     "plot_codes": "latent",
     "plot_latent_map": "latent",
