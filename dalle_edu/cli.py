@@ -12,7 +12,6 @@ from dalle_edu.errors import ReaderError
 
 app = typer.Typer(
     help="DALL·E 1 to read, run and look into: draw a sentence, train a model, open the book.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -77,7 +76,7 @@ def train(
 
     sources = [parse_data(text) for text in data] if data else None
     try:
-        weights = train_part(part, config, out, sources, resume, device=device)
+        weights = train_part(part, config, out, sources, resume, device=_use_device(device))
     except KeyboardInterrupt:
         print(f"Stopped. The checkpoint in {out} is whole: add --resume to go on from it.", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -133,13 +132,39 @@ def _require(condition: bool, sentence: str) -> None:
         raise ReaderError(sentence)
 
 
-def main() -> None:
-    """The entry point: the reader's mistakes become one line and exit code 2."""
+def _use_device(name: str) -> str:
+    import torch
+
     try:
-        app()
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ReaderError(f"--device {name} cannot be used here ({error}): leave it out to train on the CPU.") from error
+    return name
+
+
+# What typer raises for a command line that it cannot read; typer may carry its own copy of click or use the real one.
+_USAGE_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point: whatever the reader can mend becomes one line on standard error and exit code 2."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        raise SystemExit(app(arguments or ["--help"], prog_name="dalle-edu", standalone_mode=False))
     except ReaderError as error:
-        print(f"dalle-edu: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        sentence = str(error)
+    except _USAGE_ERROR as error:
+        said = error.format_message()
+        sentence = f"{said}{'' if said.endswith(('.', '?')) else '.'} See {_help_command(error)}."
+    except OSError as error:  # a full disk, a folder that may not be written to, a file where a folder should be
+        sentence = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+    print("dalle-edu:", " ".join(sentence.split()), file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _help_command(error) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path if context else 'dalle-edu'} --help"
 
 
 if __name__ == "__main__":

@@ -83,6 +83,9 @@ class CaptionTokenizer:
         raises ReaderError.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
+        for text in texts:
+            if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+                raise ReaderError(f"The text {ascii(text[:60])} holds half a character: it is not Unicode; type it again.")
         out = (self.vocabulary + torch.arange(text_length)).repeat(len(texts), 1)
         for row, (text, encoding) in enumerate(zip(texts, self.tokenizer.encode_batch(texts), strict=True)):
             ids = encoding.ids

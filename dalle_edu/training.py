@@ -12,6 +12,8 @@ import dataclasses
 import json
 import math
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -97,7 +99,10 @@ class Run:
         self.seconds = 0.0
 
     def update(self, batch, loss_function: LossFunction) -> dict[str, float]:
-        """One update: loss, gradient, clipping, AdamW, average. Returns the loss's parts as numbers."""
+        """One update: loss, gradient, clipping, AdamW, average. Returns the loss's parts as numbers.
+
+        Raises ReaderError for a loss that is no finite number, with the weights as they were before.
+        """
         config = self.config
         rate = learning_rate(self.step, config)
         for group in self.optimizer.param_groups:
@@ -107,6 +112,10 @@ class Run:
         with autocast:
             # Its own stream of randomness, apart from the batch's, so that drawing a batch differently leaves it alone.
             parts = loss_function(self.model, batch, self.step, step_generator(config.seed + 1, self.step))
+        if not torch.isfinite(parts["loss"]):
+            raise ReaderError(
+                f"The loss became {float(parts['loss'])} at step {self.step}: try a lower learning_rate, or gradient_clip."
+            )
         self.optimizer.zero_grad(set_to_none=True)
         parts["loss"].backward()
         if config.gradient_clip:
@@ -183,15 +192,14 @@ def train(
 ) -> list[dict[str, float]]:
     """Trains `run` up to step `until` (default: to the end); returns the loss's parts, a dict a step.
 
-    With `out`, a checkpoint and `history.jsonl` are written there every `checkpoint_every` steps, at the end, and when the
-    run is interrupted (KeyboardInterrupt is raised again once everything is stored).
+    With `out`, a checkpoint and `history.jsonl` are written there every `checkpoint_every` steps, at the end, and on Ctrl-C,
+    which waits for the step in hand and then raises KeyboardInterrupt. After any other error the last checkpoint stays.
     """
     from tqdm.auto import tqdm
 
     config, history, pending = run.config, [], []
     last = min(config.steps, until if until is not None else config.steps)
     run.model.train()
-    bar = tqdm(total=config.steps, initial=run.step, disable=not progress, unit="step", mininterval=1.0)
     started = begun = time.perf_counter()
 
     def store():
@@ -203,12 +211,11 @@ def train(
             pending.clear()
             run.save(out)
 
-    try:
-        while run.step < last:
+    bar = tqdm(total=config.steps, initial=run.step, disable=not progress, unit="step", mininterval=1.0)
+    with bar, interrupts_wait() as interrupted:
+        while run.step < last and not interrupted():
             step = run.step
             parts = run.update(batch(step, step_generator(config.seed, step)), loss_function)
-            if not math.isfinite(parts["loss"]):
-                raise ReaderError(f"The loss became {parts['loss']} at step {step}: try a lower learning_rate.")
             history.append({"step": step, **parts})
             pending.append(history[-1])
             bar.update()
@@ -216,11 +223,34 @@ def train(
             bar.set_postfix_str(f"loss {parts['loss']:.3f}, {speed:.0f} pictures/s", refresh=False)
             if run.step % config.checkpoint_every == 0 and run.step < last:
                 store()
-    finally:
-        bar.close()
         store()
+    if interrupted():
+        raise KeyboardInterrupt
     run.model.eval()
     return history
+
+
+@contextlib.contextmanager
+def interrupts_wait():
+    """A context in which Ctrl-C is noted instead of raised; it gives a function that says whether one came.
+
+    An update that is torn in the middle leaves weights of two steps. A second Ctrl-C is raised at once.
+    """
+    came: list[int] = []
+
+    def note(number, frame):
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    # Python lets only the main thread handle signals; and who started us deaf to Ctrl-C (nohup) wants us to stay so.
+    here = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) != signal.SIG_IGN
+    before = signal.signal(signal.SIGINT, note) if here else None
+    try:
+        yield lambda: bool(came)
+    finally:
+        if here:
+            signal.signal(signal.SIGINT, before)
 
 
 def append_history(path: Path, rows: Iterable[Mapping[str, float]]) -> None:
@@ -270,7 +300,7 @@ def read_state(path: Path) -> dict:
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
         return {key: state[key] for key in ("step", "seconds", "file", "training", "description")}
-    except (json.JSONDecodeError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ReaderError(f"{path} is damaged ({_first_line(error)}): delete it and train again.") from error
 
 

@@ -7,7 +7,7 @@ section may hold is what the dataclass of the same name holds.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
 from dalle_edu.dalle import DalleConfig
@@ -31,6 +31,14 @@ class ClipConfig:
     text_width: int
     text_depth: int
     text_heads: int
+    text_length: int
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """How many word pieces there may be, and how many of them a caption."""
+
+    vocabulary: int
     text_length: int
 
 
@@ -88,13 +96,24 @@ def read_config(name: str | Path) -> Config:
     return _config(table, path)
 
 
+SECTIONS = ("data", "tokenizer", "dvae", "clip", "dalle")
+
+
 def _config(table: dict, path: Path) -> Config:
+    for section, values in table.items():
+        if section not in SECTIONS:
+            raise ReaderError(f"{path} has a section [{section}]; the known ones are {', '.join(SECTIONS)}.")
+        if not isinstance(values, list if section == "data" else dict):
+            raise ReaderError(f"{path}: write [[data]] for each source of pictures, and [{section}] for the other sections.")
     dvae, dalle, clip = (dict(table.get(part, {})) for part in ("dvae", "dalle", "clip"))
     trainings = {f"{part}_training": t.pop("training", None) for part, t in (("dvae", dvae), ("dalle", dalle), ("clip", clip))}
     schedule, crop = dvae.pop("schedule", {}), dvae.pop("crop", 0)
     tokenizer = dict(table.get("tokenizer", {}))
+    _dataclass(TokenizerConfig, "tokenizer", tokenizer, path)
     read = lambda kind, section, values: _dataclass(kind, section, values, path)  # noqa: E731
     dvae_config = read(DiscreteVAEConfig, "dvae", dvae)
+    if not isinstance(crop, int) or crop < 0 or crop % dvae_config.downsampling:
+        raise ReaderError(f"{path}: crop is {crop!r}; it must be a multiple of {dvae_config.downsampling} pixels (0: none).")
     # What the transformer shares with the tokenizers is written once, in their sections.
     dalle = {
         "text_vocabulary": tokenizer.get("vocabulary"),
@@ -119,12 +138,26 @@ def _config(table: dict, path: Path) -> Config:
     )
 
 
+MAY_BE_ZERO = ("warmup", "seed", "temperature_steps", "kl_steps")
+
+
 def _dataclass(kind, section: str, values: dict, path: Path):
-    known = {f.name for f in fields(kind)}
-    for key in values:
+    known = {f.name: f for f in fields(kind)}
+    for key, value in values.items():
         if key not in known:
             raise ReaderError(f"{path}: [{section}] has no field {key!r}; its fields are {', '.join(sorted(known))}.")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ReaderError(f"{path}: [{section}] is incomplete: {error}.") from error
+        type_name = known[key].type if isinstance(known[key].type, str) else known[key].type.__name__
+        least = 0 if key in MAY_BE_ZERO else 1
+        right = {
+            "int": (isinstance(value, int) and not isinstance(value, bool) and value >= least, f"a whole number from {least} on"),
+            "float": (isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0, "a number from 0 on"),
+            "str": (isinstance(value, str), "a text in quotes"),
+            "bool": (isinstance(value, bool), "true or false"),
+        }
+        fits, expected = right.get(type_name, (isinstance(value, (list, tuple)), "a list"))
+        if not fits and value is not None:
+            raise ReaderError(f"{path}: {key} in [{section}] is {value!r}; it must be {expected}.")
+    missing = [n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING and values.get(n) is None]
+    if missing:
+        raise ReaderError(f"{path}: [{section}] lacks {', '.join(missing)}.")
+    return kind(**values)

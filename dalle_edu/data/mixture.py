@@ -20,6 +20,12 @@ from torch import Tensor
 from dalle_edu.errors import ReaderError, unknown_name
 
 KINDS = ("emoji", "scenes", "folder", "shards")
+FIELDS = {  # what a source of each kind may say, besides its kind and weight
+    "emoji": {"balance"},
+    "scenes": {"family", "length", "seed", "balance"},
+    "folder": {"path", "balance"},
+    "shards": {"path", "balance"},
+}
 
 
 @dataclass
@@ -62,7 +68,7 @@ class Mixture:
 def mixture(sources: Iterable[Mapping], size: int, split: str = "train", progress: bool = False) -> Mixture:
     """Loads sources at `size` pixels. Raises ReaderError for kinds that are not known and sources without pictures."""
     pictures, captions, weights = [], [], []
-    for source in sources:
+    for source in map(_checked, sources):
         source_pictures, source_captions = _load(dict(source), size, split, progress)
         if not source_captions:
             raise ReaderError(f"The data {source.get('kind')!r} holds no pictures for the split {split!r}.")
@@ -84,6 +90,22 @@ def parse_data(text: str) -> dict:
         raise ReaderError(f"--data {kind} needs a path: write {kind}:PATH.")
     key = "family" if kind == "scenes" else "path"
     return {"kind": kind} | ({key: rest} if rest else {})
+
+
+def _checked(source: Mapping) -> Mapping:
+    kind, weight = source.get("kind"), source.get("weight", 1.0)
+    if kind not in KINDS:
+        raise unknown_name("kind of data", str(kind), KINDS)
+    for key in source.keys() - FIELDS[kind] - {"kind", "weight"}:
+        raise ReaderError(f"Data of the kind {kind!r} has no field {key!r}; its fields are {', '.join(sorted(FIELDS[kind]))}.")
+    if not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
+        raise ReaderError(f"The weight of data of the kind {kind!r} is {weight!r}; it must be a number above 0.")
+    if "path" in FIELDS[kind] and not source.get("path"):
+        raise ReaderError(f"Data of the kind {kind!r} needs a path: where the pictures are.")
+    for key in ("length", "seed"):
+        if not isinstance(source.get(key, 0), int):
+            raise ReaderError(f"The {key} of the scenes is {source[key]!r}; it must be a whole number.")
+    return source
 
 
 def _shares(captions: list[list[str]]) -> Tensor:
