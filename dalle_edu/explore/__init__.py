@@ -25,6 +25,8 @@ _HOMES = {
     "mask_explorer": "masks",
     "plot_keys": "masks",
     "plot_mask": "masks",
+    "simplex_plot": "simplex",
+    "simplex_explorer": "simplex",
 }
 
 __all__ = sorted(_HOMES)
