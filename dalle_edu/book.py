@@ -66,9 +66,11 @@ def lab() -> None:
     notary = NotebookNotary()
     for notebook in chapters(book):
         notary.sign(read(notebook, as_version=NO_CONVERT))
-    start = [str(path) for path in chapters(book)[:1]]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={book}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # as in a container; JupyterLab would refuse
+        command.append("--allow-root")
     try:
-        subprocess.run([sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={book}", *start])
+        subprocess.run([*command, *(str(path) for path in chapters(book)[:1])])
     except KeyboardInterrupt:
         print("JupyterLab has ended.")
 
@@ -82,7 +84,7 @@ def _need(what: str, *packages: str) -> None:
 
 
 def _copy_pages(book: Path, target: Path) -> None:
-    """Copies all that the site needs except the notebooks, and drops notebooks that the book no longer has."""
+    """Copies all that the site needs except the notebooks, and drops those that the book no longer has."""
     target.mkdir(parents=True, exist_ok=True)
     shutil.copytree(
         book,
