@@ -166,6 +166,7 @@ def test_all_names_of_a_person_are_read_as_a_combination():
         "person",
         "medium-light",
     )
+    assert combination("an elf with medium skin") == ("elf", "person", "medium")
     assert combination("man cook") == ("cook", "man", None)
     assert combination("red apple") is None
     assert combination("woman: dark skin tone") is None
@@ -189,6 +190,11 @@ def test_variants_say_the_same_in_a_persons_words(everything):
     assert caption_variants("red apple") == ["red apple", "a red apple"]
     assert caption_variants("alarm clock") == ["alarm clock", "an alarm clock"]
     assert "a woman cook with dark skin" in caption_variants("woman cook: dark skin tone")
+    assert (
+        split_of("a woman firefighter with light skin")
+        == split_of("woman firefighter: light skin tone")
+        == "held_out"
+    )
     assert "the flag of france" in caption_variants("flag: france")
     assert caption_variants("grapes") == ["grapes"]
     for caption in everything.captions:
