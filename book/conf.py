@@ -39,10 +39,9 @@ HERE = Path(__file__).parent
 
 
 def only_what_exists(app, docname, source):
-    """The map of the book names every chapter; its table of contents and links keep those that are there."""
-    if docname != "index":
-        return
+    """The pages name every chapter; their links and the table of contents keep those that are there."""
     folder = Path(app.srcdir)
+    here = (folder / docname).parent
 
     def entries(match):
         lines = []
@@ -58,10 +57,10 @@ def only_what_exists(app, docname, source):
         return match.group(1) + "\n".join(lines) + "\n```"
 
     def link(match):
-        return match.group(0) if (folder / match.group(2)).exists() else match.group(1)
+        return match.group(0) if (here / match.group(2)).exists() else match.group(1)
 
     text = re.sub(r"(```\{toctree\}\n)(.*?)\n```", entries, source[0], flags=re.S)
-    source[0] = re.sub(r"\[([^\]]+)\]\(([\w/.-]+\.(?:ipynb|md))\)", link, text)
+    source[0] = re.sub(r'\[([^\[\]"]+)\]\(([\w/.-]+\.(?:ipynb|md))(?:#[\w-]*)?\)', link, text)
 
 
 def keep_alternative_text(render_image):
