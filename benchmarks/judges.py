@@ -29,7 +29,7 @@ def wilson(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
 
 
 def spoil(image: torch.Tensor, noise: float, blur: float, generator: torch.Generator) -> torch.Tensor:
-    """A Gaussian blur with a standard deviation of `blur` pixels, then noise of `noise`, clamped to [0, 1]."""
+    """A Gaussian blur, its standard deviation `blur` pixels, then noise of `noise`, clamped to [0, 1]."""
     kernel = torch.exp(-(torch.arange(-3, 4.0) ** 2) / (2 * blur**2))
     kernel = torch.outer(kernel, kernel) / kernel.sum() ** 2
     image = F.conv2d(F.pad(image[:, None], (3, 3, 3, 3), mode="replicate"), kernel[None, None])[:, 0]

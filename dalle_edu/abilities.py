@@ -71,7 +71,7 @@ class ObjectsJudge:
         if asked.relation:
             pairs = [(a, b) for a in found for b in found if a is not b]
             related = [pair for pair in pairs if relation_holds(asked.relation, *pair, found)]
-            score["relation"] = bool(related)
+            score["relation"] = any(_in_order((a.thing, b.thing), asked.things) for a, b in related)
             things = things and any((a.thing, b.thing) == asked.things for a, b in related)
         return {**score, "all": things}
 
@@ -207,6 +207,15 @@ def _asked(caption: str, family: str):
     if truth.family != family:
         raise ReaderError(f"{caption!r} belongs to the family {truth.family!r}; this judge reads {family!r}.")
     return truth
+
+
+def _in_order(shown, asked) -> bool:
+    """Whether two things fit those asked for at least as well in this order as the other way round."""
+
+    def alike(a, b) -> int:
+        return sum(getattr(a, name) == getattr(b, name) for name in ("shape", "colour", "size"))
+
+    return sum(map(alike, shown, asked)) >= sum(map(alike, shown[::-1], asked))
 
 
 def _compare(asked, shown) -> dict[str, bool]:
