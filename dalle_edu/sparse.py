@@ -1,0 +1,255 @@
+"""Sparse attention: chapter 8. What `attention_mask` says, at a cost that follows the mask's entries.
+
+attention(q) = sum of softmax(q . k / sqrt(head_size)) v(k) over the keys k that q may read: text and picture
+keys under one softmax. Source: Ramesh et al. 2021 (arXiv 2102.12092), section 2.2 and appendix B.1; Child et al. 2019.
+"""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad, scaled_dot_product_attention
+
+from dalle_edu.errors import ReaderError, unknown_name
+from dalle_edu.masks import attention_mask, picture_keys, picture_lags
+
+FORMS = ("auto", "blocked", "gather", "dense", "flex")
+# Below these numbers of picture tokens "auto" takes the dense form, because it is faster there
+# (`benchmarks/sparse_attention.py`).
+DENSE_BELOW = {"row": 128, "column": 128, "conv": 1024}
+TILE = 8  # a tile of "conv" is TILE x TILE queries: fewer share too little, more waste too many scores
+
+
+def sparse_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    kind: str,
+    text_length: int,
+    grid: tuple[int, int],
+    kernel: int = 11,
+    form: str = "auto",
+) -> Tensor:
+    """Masked attention over text and picture tokens: three times (batch, heads, L, head_size) in, once out.
+
+    L = text_length + height * width; `kind`, `text_length`, `grid` and `kernel` mean what they mean in
+    `dalle_edu.masks.attention_mask`, and the result is that of `scaled_dot_product_attention` under that
+    mask. `form` says how, the numbers are the same:
+    "dense" makes all L x L scores and throws most of them away;
+    "gather" fetches for each query the keys that it may read: no score is wasted, but fetching costs more
+    than scoring;
+    "blocked" lets neighbouring queries share their keys, so that the work is a few large matrix products;
+    "flex" hands the mask to PyTorch's FlexAttention, which skips empty blocks of it on a GPU;
+    "auto" is "blocked", or "dense" where the picture is small. The kind "dense" is causal attention in every
+    form. Raises ReaderError for an unknown kind or form, or for shapes that do not fit.
+    """
+    picture_lags(kind, grid, kernel)  # names what is wrong with them, if anything is
+    positions = grid[0] * grid[1]
+    length = text_length + positions
+    if query.ndim != 4 or query.shape[2] != length or not query.shape == key.shape == value.shape:
+        raise ReaderError(
+            f"query, key and value must all be (batch, heads, {length}, head_size), for {text_length} text tokens "
+            f"and a grid of {grid[0]} x {grid[1]}; they are {tuple(query.shape)}, {tuple(key.shape)}, "
+            f"{tuple(value.shape)}."
+        )
+    if form not in FORMS:
+        raise unknown_name("form of attention", form, FORMS)
+    if kind == "dense":
+        return scaled_dot_product_attention(query, key, value, is_causal=True)
+    if form == "auto":
+        form = "dense" if positions < DENSE_BELOW[kind] else "blocked"
+    if form == "flex":
+        return _flex(query, key, value, kind, text_length, tuple(grid), kernel)
+    if form == "dense":
+        mask = _mask_on(query.device, kind, text_length, tuple(grid), kernel)
+        return scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    if form == "blocked" and kind == "conv" and grid[1] < kernel // 2:
+        form = "gather"  # a window wider than two rows of the picture has no tiles
+    attend = {"gather": _gather, "row": _row, "column": _column, "conv": _conv}[
+        form if form == "gather" else kind
+    ]
+    text = [states[:, :, :text_length] for states in (query, key, value)]
+    picture = [states[:, :, text_length:] for states in (query, key, value)]
+    seen = attend(*picture, *text[1:], kind, tuple(grid), kernel)
+    if text_length == 0:
+        return seen
+    # Text reads text only, and causally: PyTorch's own attention, on a corner of the stream.
+    return torch.cat([scaled_dot_product_attention(*text, is_causal=True), seen], dim=2)
+
+
+def _one_softmax(query, near_key, near_value, text_key, text_value, blocked):
+    """One softmax over the text and the near picture keys, for blocks of queries that share their near keys.
+
+    query (batch, heads, blocks, size, head_size); near_key, near_value (batch, heads, blocks, near,
+    head_size); text_key, text_value (batch, heads, text_length, head_size); `blocked`, -inf where a query may
+    not read and 0 elsewhere, broadcasts to (blocks, size, near). Returns the shape of `query`.
+    """
+    blocks, size, head_size = query.shape[2:]
+    query = query * head_size**-0.5
+    # The text is the same for all blocks: one product for all queries, not one a block.
+    to_text = (query.flatten(2, 3) @ text_key.mT).unflatten(2, (blocks, size))
+    near = (query @ near_key.mT).add_(blocked)  # adding, not filling: going backward through it costs nothing
+    scores = torch.cat([to_text, near], dim=-1)
+    weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(near_value.dtype)
+    to_text, near = weights.split([text_key.shape[2], near_key.shape[3]], dim=-1)
+    return (to_text.flatten(2, 3) @ text_value).unflatten(2, (blocks, size)) + near @ near_value
+
+
+def _gather(query, key, value, text_key, text_value, kind, grid, kernel):
+    """Every query is a block of its own, with its own copy of the keys that it may read."""
+    indices, valid = picture_keys(kind, grid, kernel)
+    indices, valid = indices.to(query.device), valid.to(query.device)
+    near = key[:, :, indices], value[:, :, indices]  # (batch, heads, positions, keys, head_size)
+    return _one_softmax(query[:, :, :, None], *near, text_key, text_value, _to_add(valid[:, None])).flatten(
+        2, 3
+    )
+
+
+def _row(query, key, value, text_key, text_value, kind, grid, kernel):
+    """A block is a row of the picture; what its queries read lies in that row and in the one above."""
+
+    def with_row_above(states):
+        rows = states.unflatten(2, grid)  # (batch, heads, height, width, head_size)
+        return torch.cat([pad(rows[:, :, :-1], (0, 0, 0, 0, 1, 0)), rows], dim=3)
+
+    blocked = _row_blocked(query.device, grid)
+    near = with_row_above(key), with_row_above(value)
+    return _one_softmax(query.unflatten(2, grid), *near, text_key, text_value, blocked).flatten(2, 3)
+
+
+def _column(query, key, value, text_key, text_value, kind, grid, kernel):
+    """A block is a column, which reads only itself. Transposed (appendix B.1), its states are neighbours."""
+    query, key, value = (states.unflatten(2, grid).transpose(2, 3) for states in (query, key, value))
+    blocked = _column_blocked(query.device, grid[0])
+    seen = _one_softmax(query, key, value, text_key, text_value, blocked)
+    return seen.transpose(2, 3).flatten(2, 3)
+
+
+def _conv(query, key, value, text_key, text_value, kind, grid, kernel):
+    """A block is a tile of the picture; its queries read in the tile and a margin of half a kernel."""
+    height, width = grid
+    rows, columns = TILE, _tile_columns(width, kernel // 2)
+    down, across = -(-height // rows), width // columns  # tiles
+    blocked = _conv_blocked(query.device, grid, kernel, rows, columns)
+    query = pad(query, (0, 0, 0, (down * rows - height) * width)).unflatten(2, (down, rows, across, columns))
+    query = (
+        query.transpose(3, 4).flatten(4, 5).flatten(2, 3)
+    )  # (batch, heads, tiles, rows * columns, head_size)
+    near = [_tiles_with_margin(states, grid, kernel // 2, rows, columns) for states in (key, value)]
+    seen = _one_softmax(query, *near, text_key, text_value, blocked)
+    seen = seen.unflatten(2, (down, across)).unflatten(4, (rows, columns)).transpose(3, 4)
+    return seen.flatten(2, 5)[:, :, : height * width]
+
+
+def _tile_columns(width, half):
+    """The least divisor of the width that is as wide as a tile and as the margin it lends to its neighbour."""
+    return next(columns for columns in range(min(width, max(TILE, half)), width + 1) if width % columns == 0)
+
+
+def _tiles_with_margin(states, grid, half, rows, columns):
+    """Tiles with `half` columns on both sides and `half` rows above: (batch, heads, tiles, near, head_size).
+
+    Made of slices of whole tiles only, so that going backward through it is a few additions and no
+    scattering.
+    """
+    height, width = grid
+    down = -(-height // rows)
+    above = -(-half // rows)  # how many tiles the margin above reaches into
+    total = (down + above) * rows
+    states = pad(states, (0, 0, half * width, (total - half - height) * width))
+    # Strips of one row and `columns` columns in raster order: the neighbour of a row's last strip is the
+    # first of the next row, and that is just how the mask wraps over the edge.
+    strips = states.unflatten(2, (-1, columns))
+    left = pad(strips[:, :, :-1, columns - half :], (0, 0, 0, 0, 1, 0))
+    right = pad(strips[:, :, 1:, :half], (0, 0, 0, 0, 0, 1))
+    strips = torch.cat([left, strips, right], dim=3)
+    strips = strips.unflatten(
+        2, (down + above, rows, -1)
+    )  # (batch, heads, down + above, rows, across, near columns, ..)
+    pieces = [strips[:, :, step : step + down] for step in range(above)]
+    pieces.append(strips[:, :, above:, : rows + half - above * rows])
+    near = torch.cat(pieces, dim=3)
+    return near.transpose(3, 4).flatten(4, 5).flatten(2, 3)
+
+
+def _to_add(mask):
+    return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -math.inf)
+
+
+@lru_cache(maxsize=32)
+def _mask_on(device, kind, text_length, grid, kernel):
+    return attention_mask(kind, text_length, grid, kernel).to(device)
+
+
+@lru_cache(maxsize=32)
+def _row_blocked(device, grid):
+    """(height, width, 2 * width): keys of the row above from the query's column on, of its own up to it."""
+    height, width = grid
+    query, key = torch.arange(width)[:, None], torch.arange(width)
+    mask = torch.cat([key >= query, key <= query], dim=1).repeat(height, 1, 1)
+    mask[0, :, :width] = False  # nothing is above the first row
+    return _to_add(mask).to(device)
+
+
+@lru_cache(maxsize=32)
+def _column_blocked(device, height):
+    return _to_add(torch.ones(height, height, dtype=torch.bool).tril()).to(device)
+
+
+@lru_cache(maxsize=32)
+def _conv_blocked(device, grid, kernel, rows, columns):
+    """(tiles, rows * columns, near): is the key's offset (dy, dx) in the window and not in the future?"""
+    (height, width), half = grid, kernel // 2
+    query_row = torch.arange(rows).repeat_interleave(columns)[:, None]
+    query_column = torch.arange(columns).repeat(rows)[:, None]
+    near_columns = columns + 2 * half
+    key_row = torch.arange(-half, rows).repeat_interleave(near_columns)
+    key_column = torch.arange(-half, columns + half).repeat(rows + half)
+    dy, dx = key_row - query_row, key_column - query_column
+    mask = (dy >= -half) & (dx.abs() <= half) & ((dy < 0) | ((dy == 0) & (dx <= 0)))
+    # In a narrow picture one key can stand twice in the window, as (dy, dx) and as (dy + 1, dx - width): keep
+    # one.
+    mask &= ~((dx - width >= -half) & (dy + 1 <= 0))
+    top = torch.arange(0, height, rows).repeat_interleave(width // columns)[:, None]
+    left = torch.arange(0, width, columns).repeat(-(-height // rows))[:, None]
+    exists = (top + key_row) * width + left + key_column >= 0
+    return _to_add(mask & exists[:, None]).to(device)
+
+
+def _flex(query, key, value, kind, text_length, grid, kernel):
+    """FlexAttention with a block mask: compiled on a GPU; elsewhere plain, forward only, for comparison."""
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    order = None
+    if kind == "column":  # transposed, a column's keys fill few blocks of the mask instead of touching all
+        picture = torch.arange(grid[0] * grid[1]).reshape(grid).T.flatten() + text_length
+        order = torch.cat([torch.arange(text_length), picture]).to(query.device)
+        query, key, value = (states.index_select(2, order) for states in (query, key, value))
+    may_look = flex_mask(kind, text_length, grid, kernel, query.device)
+    length = query.shape[2]
+    block_mask = create_block_mask(may_look, None, None, length, length, device=query.device)
+    attend = torch.compile(flex_attention) if query.is_cuda else flex_attention
+    seen = attend(query, key, value, block_mask=block_mask)
+    return seen if order is None else seen.index_select(2, order.argsort())
+
+
+def flex_mask(kind: str, text_length: int, grid: tuple[int, int], kernel: int = 11, device="cpu"):
+    """`attention_mask` as a function (batch, head, query, key) -> bool tensor, as FlexAttention reads it.
+
+    For "column" both positions count in the transposed picture, column after column.
+    """
+    height, width = grid
+    allowed = torch.zeros(height * width, dtype=torch.bool, device=device)
+    allowed[picture_lags(kind, grid, kernel).to(device)] = True
+
+    def may_look(batch, head, query, key):
+        lag = query - key
+        picture_query, picture_key = query >= text_length, key >= text_length
+        if kind == "column":
+            near = (query - text_length) // height == (key - text_length) // height
+        else:
+            near = allowed[lag.clamp(0, height * width - 1)]
+        return (lag >= 0) & torch.where(picture_query & picture_key, near, True)
+
+    return may_look

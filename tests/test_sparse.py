@@ -1,0 +1,117 @@
+"""Every sparse form against dense masked attention, in outputs and in gradients."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.functional import scaled_dot_product_attention
+
+from dalle_edu.errors import ReaderError
+from dalle_edu.masks import KINDS, attention_mask
+from dalle_edu.sparse import sparse_attention
+
+forms = st.sampled_from(["auto", "blocked", "gather", "dense"])
+
+
+def streams(text_length, grid, seed, batch=2, heads=2, head_size=4, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (batch, heads, text_length + grid[0] * grid[1], head_size)
+    return [torch.randn(shape, generator=generator).to(dtype).requires_grad_() for _ in range(3)]
+
+
+def outputs_and_gradients(attention, states, seed=0):
+    out = attention(*states)
+    towards = torch.randn(out.shape, generator=torch.Generator().manual_seed(seed))
+    return out, *torch.autograd.grad(out, states, towards.to(out.dtype))
+
+
+def agrees_with_dense(kind, text_length, grid, kernel, form, seed=0):
+    states = streams(text_length, grid, seed)
+    mask = attention_mask(kind, text_length, grid, kernel)
+    wanted = outputs_and_gradients(
+        lambda *states: scaled_dot_product_attention(*states, attn_mask=mask), states
+    )
+    found = outputs_and_gradients(
+        lambda *states: sparse_attention(*states, kind, text_length, grid, kernel, form), states
+    )
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.sampled_from(KINDS),
+    st.integers(0, 5),
+    st.tuples(st.integers(1, 11), st.integers(1, 11)),
+    st.sampled_from([1, 3, 5, 11]),
+    forms,
+    st.integers(0, 1000),
+)
+def test_every_form_gives_what_dense_masked_attention_gives_and_its_gradients(
+    kind, text_length, grid, kernel, form, seed
+):
+    agrees_with_dense(kind, text_length, grid, kernel, form, seed)
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.sampled_from(["row", "column", "conv"]), st.integers(8, 26), st.integers(8, 26))
+def test_blocks_agree_where_there_are_many_of_them(kind, height, width):
+    agrees_with_dense(kind, 3, (height, width), 11, "blocked")
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("kind", ["row", "column", "conv"])
+def test_flex_attention_agrees_with_the_mask(kind):
+    states = [states.detach() for states in streams(6, (5, 4), 0, head_size=16)]
+    mask = attention_mask(kind, 6, (5, 4), 3)
+    with torch.no_grad():
+        found = sparse_attention(*states, kind, 6, (5, 4), 3, form="flex")
+        wanted = scaled_dot_product_attention(*states, attn_mask=mask)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["row", "column", "conv"])
+def test_a_token_outside_the_mask_changes_nothing(kind):
+    query, key, value = streams(2, (9, 10), 1)
+    mask = attention_mask(kind, 2, (9, 10), 5)
+    with torch.no_grad():
+        before = sparse_attention(query, key, value, kind, 2, (9, 10), 5, form="blocked")
+        key[:, :, 30] += 100.0
+        value[:, :, 30] -= 100.0
+        after = sparse_attention(query, key, value, kind, 2, (9, 10), 5, form="blocked")
+    changed = (before != after).any(-1).any(0).any(0)
+    assert not changed[~mask[:, 30]].any()
+
+
+@pytest.mark.parametrize("kind", ["row", "column", "conv"])
+def test_nothing_as_large_as_length_times_length_is_made(kind):
+    text_length, grid = 3, (48, 48)
+    states = streams(text_length, grid, 0, batch=1, heads=1)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda kept_one: kept.append(kept_one.numel()) or kept_one, lambda x: x
+    ):
+        sparse_attention(*states, kind, text_length, grid, 11)
+    assert max(kept) < states[0].shape[2] ** 2 / 4
+
+
+@pytest.mark.parametrize("kind", ["row", "column", "conv"])
+def test_sixteen_bits_work_under_autocast_and_alone(kind):
+    states = [x.detach() for x in streams(4, (16, 16), 0, head_size=16)]
+    wanted = sparse_attention(*states, kind, 4, (16, 16), 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = sparse_attention(*states, kind, 4, (16, 16), 5, form="blocked")
+    half = sparse_attention(*[x.bfloat16() for x in states], kind, 4, (16, 16), 5, form="blocked")
+    assert half.dtype == torch.bfloat16
+    for found in (mixed, half):
+        torch.testing.assert_close(found.float(), wanted, atol=0.05, rtol=0.05)
+
+
+def test_what_does_not_fit_is_named():
+    states = streams(2, (3, 3), 0)
+    with pytest.raises(ReaderError, match="heads, 12, head_size"):
+        sparse_attention(*states, "row", 3, (3, 3))
+    with pytest.raises(ReaderError, match="rows"):
+        sparse_attention(*states, "rows", 2, (3, 3))
+    with pytest.raises(ReaderError, match="quick"):
+        sparse_attention(*states, "row", 2, (3, 3), form="quick")
