@@ -185,7 +185,9 @@ def test_a_judge_takes_pictures_at_double_size_and_refuses_odd_ones():
 
 
 def test_wilsons_interval_agrees_with_the_published_example():
-    low, high = judges.wilson(0, 10)
-    assert low == 0 and abs(high - 0.2775) < 5e-4  # Newcombe 1998, table I gives 0 to 0.2775 for 0 of 10
-    low, high = judges.wilson(81, 263)
-    assert abs(low - 0.2553) < 5e-4 and abs(high - 0.3662) < 5e-4  # the same table, 81 of 263
+    for right, total, low, high in (
+        (81, 263, 0.2553, 0.3662),
+        (0, 20, 0.0, 0.1611),
+    ):  # Newcombe 1998, table I
+        found = judges.wilson(right, total)
+        assert abs(found[0] - low) < 1e-4 and abs(found[1] - high) < 1e-4
