@@ -114,7 +114,7 @@ class Run:
             parts = loss_function(self.model, batch, self.step, step_generator(config.seed + 1, self.step))
         if not torch.isfinite(parts["loss"]):
             raise ReaderError(
-                f"The loss became {float(parts['loss'])} at step {self.step}: try a lower learning_rate, or gradient_clip."
+                f"The loss became {float(parts['loss'].detach())} at step {self.step}: try a lower learning_rate, or gradient_clip."
             )
         self.optimizer.zero_grad(set_to_none=True)
         parts["loss"].backward()
