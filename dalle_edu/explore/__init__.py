@@ -25,6 +25,7 @@ _HOMES = {
     "mask_explorer": "masks",
     "plot_keys": "masks",
     "plot_mask": "masks",
+    "rewrite_explorer": "rewriting",
     "simplex_plot": "simplex",
     "simplex_explorer": "simplex",
 }
