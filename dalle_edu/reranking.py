@@ -7,6 +7,7 @@ Radford et al. 2021; Ramesh et al. 2021, section 2.6 (512 samples, ranked). The 
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -104,8 +105,11 @@ class PretrainedClip:
             raise ReaderError(
                 f"{str(weights)!r} is neither a file nor published weights of {name} ({', '.join(published) or 'none'})."
             )
-        # open_clip loads files with torch.load(weights_only=True): nothing in them is executed.
-        self.model, _, self.preprocess = open_clip.create_model_and_transforms(name, pretrained=str(weights))
+        try:
+            # open_clip loads files with torch.load(weights_only=True): nothing in them is executed.
+            self.model, _, self.preprocess = open_clip.create_model_and_transforms(name, pretrained=str(weights))
+        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
+            raise ReaderError(f"{weights} holds no weights of {name} that can be read: get it again, or another file.") from error
         self.model.eval()
         self.tokenizer = open_clip.get_tokenizer(name)
 

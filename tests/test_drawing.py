@@ -1,0 +1,116 @@
+"""A sentence becomes ranked pictures: what a loaded model gives, and what it refuses."""
+
+import shutil
+import warnings
+
+import pytest
+import torch
+from PIL import Image
+from toy import loaded_model, trained_folder
+
+import dalle_edu
+from dalle_edu.drawing import contact_sheet, load
+from dalle_edu.errors import ReaderError
+
+
+def test_the_package_itself_loads_a_model():
+    assert dalle_edu.load(trained_folder()).config.dvae.grid == (4, 4)
+
+
+def test_a_drawing_is_ranked_best_first_and_its_pictures_are_its_tokens():
+    model = loaded_model()
+    drawing = model.draw("a red circle", samples=5, seed=3)
+    assert drawing.images.shape == (5, 3, 16, 16) and drawing.images.dtype == torch.float32
+    assert drawing.tokens.shape == (5, 16) and drawing.tokens.dtype == torch.int64
+    assert drawing.scores.shape == (5,) and (drawing.scores.diff() <= 0).all()
+    assert torch.equal(model.pictures(drawing.tokens), drawing.images)
+    assert torch.allclose(model.score(drawing.images, "a red circle"), drawing.scores, atol=1e-6)
+    assert 0 <= drawing.images.min() and drawing.images.max() <= 1
+
+
+def test_the_same_seed_draws_the_same_and_the_prompt_matters():
+    model = loaded_model()
+    first = model.draw("a red circle", samples=4, seed=3)
+    assert torch.equal(first.tokens, model.draw("A RED circle ", samples=4, seed=3).tokens)
+    assert not torch.equal(first.tokens, model.draw("a red circle", samples=4, seed=4).tokens)
+
+
+def test_samples_beyond_one_batch_are_drawn_in_several():
+    drawing = loaded_model().draw("a red circle", samples=7, batch=3)
+    assert len(drawing) == 7 and len(drawing.best(2)) == 2 and torch.equal(drawing.best(2).scores, drawing.scores[:2])
+
+
+def test_a_picture_is_finished_from_its_first_rows():
+    model = loaded_model()
+    start = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0))
+    drawing = model.draw("a red circle", samples=4, start=start, keep_rows=2)
+    assert (drawing.tokens[:, :8] == model.vae.encode(start[None]).flatten()[:8]).all()
+    corner = torch.ones(16, dtype=torch.bool)
+    corner[[10, 11, 14, 15]] = False
+    anew = model.draw("a red circle", samples=4, start=start, keep=corner)
+    assert (anew.tokens[:, corner] == model.vae.encode(start[None]).flatten()[corner]).all()
+
+
+@pytest.mark.parametrize("more, sentence", [
+    (dict(prompt=""), "empty"), (dict(prompt="x" * 300), "at most 16 fit"), (dict(samples=0), "at least one"),
+    (dict(seed=1.5), "whole number"), (dict(seed=-1), "whole number"), (dict(seed=True), "whole number"),
+    (dict(temperature=0), "temperature is 0"), (dict(top_k=-3), "top_k"), (dict(keep_rows=2), "of no picture"),
+    (dict(start=torch.zeros(3, 16, 16), keep_rows=4), "keep 0 to 3"),
+])  # fmt: skip
+def test_wishes_that_cannot_be_are_refused(more, sentence):
+    with pytest.raises(ReaderError, match=sentence):
+        loaded_model().draw(**{"prompt": "a red circle", "samples": 1, **more})
+
+
+def test_ctrl_c_keeps_what_is_finished():
+    model, batches = loaded_model(), []
+
+    def impatient(j, token):
+        batches.append(j)
+        if batches.count(15) == 2 and j == 5:
+            raise KeyboardInterrupt
+
+    with pytest.warns(UserWarning, match="4 of 20 samples"):
+        drawing = model.draw("a red circle", samples=20, batch=2, on_step=lambda j, t: impatient(j, t))
+    assert len(drawing) == 4
+
+    def at_once(j, token):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.draw("a red circle", samples=4, on_step=at_once)
+
+
+def test_a_sheet_holds_every_picture_and_is_a_png_with_its_prompt(tmp_path):
+    drawing = loaded_model().draw("a red circle", samples=5)
+    drawing.save(tmp_path / "d.png", columns=2, scale=3)
+    with Image.open(tmp_path / "d.png") as sheet:
+        assert sheet.size == (3 * (2 * 18 + 2), 3 * (3 * 18 + 2)) and sheet.text["Title"] == "a red circle"
+        assert "OpenMoji" in sheet.text["Source"]
+    plain = contact_sheet(drawing.images, columns=2, scale=1)
+    pixel = torch.tensor(plain.getpixel((2, 2))) / 255
+    assert torch.allclose(pixel, drawing.images[0, :, 0, 0], atol=0.003)
+    assert drawing._repr_png_()[0].startswith(b"\x89PNG") and "red circle" in drawing._repr_png_()[1]["alt"]
+
+
+def test_a_model_without_clip_draws_in_the_order_of_drawing(tmp_path):
+    shutil.copytree(trained_folder(), tmp_path / "m", ignore=shutil.ignore_patterns("clip.*", "training-*"))
+    drawing = load(tmp_path / "m").draw("a red circle", samples=3)
+    assert drawing.scores.isnan().all() and len(drawing) == 3
+
+
+@pytest.mark.parametrize("name", ["config.toml", "tokenizer.json", "dvae.safetensors", "dalle.safetensors"])
+@pytest.mark.parametrize("damage", ["missing", "cut short"])
+def test_a_part_that_is_missing_or_damaged_is_named(tmp_path, name, damage):
+    shutil.copytree(trained_folder(), tmp_path / "m", ignore=shutil.ignore_patterns("training-*"))
+    path = tmp_path / "m" / name
+    content = path.read_bytes()
+    path.unlink() if damage == "missing" else path.write_bytes(content[: len(content) // 2])
+    with warnings.catch_warnings(), pytest.raises(ReaderError) as caught:
+        load(tmp_path / "m")
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_an_unknown_model_lists_the_known_ones():
+    with pytest.raises(ReaderError, match="no model named 'picturebok'.*any folder"):
+        load("picturebok")

@@ -1,0 +1,146 @@
+"""CLIP: the contrastive loss, the order it gives, and the real thing's loading path on a file made here."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from dalle_edu.configs import ClipConfig
+from dalle_edu.errors import ReaderError
+from dalle_edu.reranking import PictureClip, PretrainedClip, build_clip, rank
+from dalle_edu.training import Run, TrainingConfig, train
+
+CONFIG = ClipConfig(
+    embedding=8, width=16, depth=1, heads=2, patch_size=8, image_size=16, text_width=16, text_depth=1, text_heads=2, text_length=5
+)
+
+
+@pytest.fixture
+def clip():
+    torch.manual_seed(0)
+    return PictureClip(CONFIG, vocabulary=20).eval()
+
+
+def pairs(count=6, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    text = torch.randint(20, (count, 5), generator=generator)
+    for row in range(count):
+        text[row, 1 + row % 5 :] = 20 + torch.arange(1 + row % 5, 5)
+    return torch.rand(count, 3, 16, 16, generator=generator), text
+
+
+def test_the_loss_is_the_symmetric_cross_entropy_of_the_cosines(clip):
+    images, text = pairs()
+    pictures, texts = (F.normalize(x, dim=-1) for x in (clip.clip.encode_image(images * 2 - 1), clip.clip.encode_text(clip.text_tokens(text))))
+    cosines = clip.clip.logit_scale.exp() * pictures @ texts.T
+    rows = -sum(cosines[i].log_softmax(0)[i] for i in range(6)) / 6
+    columns = -sum(cosines[:, i].log_softmax(0)[i] for i in range(6)) / 6
+    parts = clip.loss(images, text)
+    assert parts["loss"].item() == pytest.approx((rows + columns).item() / 2, rel=1e-5)
+    right = sum(int(cosines[i].argmax() == i) for i in range(6)) / 6
+    assert parts["accuracy"].item() == pytest.approx(right)
+
+
+def test_the_learned_scale_starts_at_1_over_0_07_and_stops_at_100(clip):
+    images, text = pairs()
+    assert clip(images, text)[2].item() == pytest.approx(1 / 0.07, rel=1e-4)
+    clip.clip.logit_scale.data.fill_(10.0)
+    assert clip(images, text)[2].item() == 100
+
+
+def test_a_text_ends_with_its_end_and_is_empty_after_it(clip):
+    text = torch.tensor([[3, 4, 22, 23, 24], [5, 6, 7, 8, 9], [1, 21, 22, 23, 24]])
+    assert clip.text_tokens(text).tolist() == [[3, 4, 21, 20, 20, 20], [5, 6, 7, 8, 9, 21], [1, 21, 20, 20, 20, 20]]
+
+
+def test_padding_of_any_position_means_the_same(clip):
+    images, text = pairs(2)
+    text[:] = torch.tensor([3, 4, 22, 23, 24])
+    other = torch.tensor([[3, 4, 40, 41, 42]] * 2)  # where a model's text_vocabulary is larger than the tokenizer's
+    assert torch.equal(clip.scores(images, text), clip.scores(images, other))
+
+
+def test_scores_are_cosines_and_do_not_depend_on_the_batch(clip):
+    images, text = pairs(6)
+    scores = clip.scores(images, text)
+    assert scores.shape == (6,) and scores.abs().max() <= 1 + 1e-5
+    assert torch.allclose(clip.scores(images, text, batch=2), scores, atol=1e-6)
+    assert torch.allclose(clip.scores(images, text[:1], batch=4)[0], scores[0], atol=1e-6)
+
+
+def test_ranking_puts_the_best_first_and_keeps_the_order_of_equals():
+    scores = torch.tensor([0.2, 0.9, 0.2, -0.5, 0.9, 0.2])
+    assert rank(scores).tolist() == [1, 4, 0, 2, 5, 3]
+    assert rank(torch.zeros(100)).tolist() == list(range(100))
+
+
+def test_a_little_training_finds_the_right_caption_for_each_picture(clip):
+    images, text = pairs(8)
+    images = torch.rand(8, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(-1, -1, 16, 16)  # eight colours
+    text = torch.arange(8)[:, None] * torch.ones(1, 5, dtype=torch.int64)
+    run = Run(clip, TrainingConfig(steps=150, batch_size=8, learning_rate=3e-3, gradient_clip=1.0))
+    train(run, lambda *_: (images, text), lambda model, pair, *_: model.loss(*pair), progress=False)
+    with torch.no_grad():
+        assert clip.loss(images, text)["accuracy"] == 1 and clip.loss(images, text)["loss"] < 0.3 * math.log(8)
+
+
+def test_a_configuration_without_clip_says_so():
+    with pytest.raises(ReaderError, match=r"no \[clip\] section"):
+        build_clip(None, None)
+
+
+# ---- open_clip's own models
+
+TINY = {
+    "embed_dim": 8,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 16, "head_width": 8, "patch_size": 16},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A file of weights as a reader may have one, for an architecture that open_clip lists: made here, random, small."""
+    import json
+
+    import open_clip
+
+    folder = tmp_path_factory.mktemp("open_clip")
+    (folder / "ViT-tiny-for-tests.json").write_text(json.dumps(TINY))
+    open_clip.add_model_config(folder)
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-tiny-for-tests")
+    torch.save(model.state_dict(), folder / "weights.pt")
+    yield folder / "weights.pt", model.eval()
+    (folder / "ViT-tiny-for-tests.json").unlink()
+
+
+def test_weights_from_a_file_give_open_clip_s_own_scores(checkpoint):
+    import open_clip
+    from torchvision.transforms.functional import to_pil_image
+
+    path, model = checkpoint
+    ours = PretrainedClip("ViT-tiny-for-tests", path)
+    images, captions = pairs(3)[0], ["a red apple", "a green heart", "a house"]
+    preprocess = open_clip.image_transform(32, is_train=False)
+    with torch.no_grad():
+        pictures = model.encode_image(torch.stack([preprocess(to_pil_image(image)) for image in images]))
+        texts = model.encode_text(open_clip.get_tokenizer("ViT-tiny-for-tests")(captions))
+    expected = F.cosine_similarity(pictures, texts)
+    assert torch.allclose(ours.scores(images, captions), expected, atol=1e-4)
+    assert torch.allclose(ours.scores(images, captions, batch=2), expected, atol=1e-4)
+    assert torch.allclose(ours.scores(images[:1].expand(2, -1, -1, -1), captions[:1]), expected[:1].expand(2), atol=1e-4)
+
+
+def test_unknown_models_and_missing_files_are_named():
+    with pytest.raises(ReaderError, match="no model 'ViT-Q-99'.*'ViT-B-32'"):
+        PretrainedClip("ViT-Q-99", "openai")
+    with pytest.raises(ReaderError, match="'nowhere.pt' is neither a file nor published weights of ViT-B-32 .*openai"):
+        PretrainedClip("ViT-B-32", "nowhere.pt")
+
+
+def test_a_file_that_is_no_checkpoint_is_named(checkpoint, tmp_path):
+    (tmp_path / "w.pt").write_bytes(b"no weights")
+    with pytest.raises(ReaderError, match="w.pt holds no weights"):
+        PretrainedClip("ViT-tiny-for-tests", tmp_path / "w.pt")
