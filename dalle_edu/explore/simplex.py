@@ -122,7 +122,7 @@ def simplex_explorer(logits, labels=("A", "B", "C"), pictures=None, draws=200, s
     return Explorer(
         title="Slide the temperature: where do the relaxed draws go?",
         alt="A triangle with one category at each corner and a cloud of relaxed draws. At a high temperature "
-        "the cloud shrinks to the centre, at a low one every draw sits in a corner, in the proportions of the softmax.",
+        "the cloud shrinks to the centre, at a low one every draw sits in a corner.",
         data=data,
         script=_SCRIPT,
         figure=figure,
