@@ -1,7 +1,7 @@
 """Attention masks: chapter 7. Who may look at whom, in a stream of text tokens followed by picture tokens.
 
-Every picture mask is one list of lags: query `q` may read key `k` where `q - k` is in the list (`k` in raster order).
-Source: Ramesh et al. 2021 (arXiv 2102.12092), section 2.2, appendix B.1 and figure 11.
+Every picture mask is one list of lags: query `q` may read key `k` where `q - k` is in the list (`k` in raster
+order). Source: Ramesh et al. 2021 (arXiv 2102.12092), section 2.2, appendix B.1 and figure 11.
 """
 
 import torch
@@ -14,8 +14,9 @@ KINDS = ("dense", "row", "column", "conv")
 def layer_kinds(depth: int) -> list[str]:
     """The mask of each of `depth` layers, first to last, as appendix B.1 orders them.
 
-    Counting layers from 1: the last is "conv"; of the others, layer i is "column" where i - 2 is a multiple of 4,
-    and "row" otherwise. 64 layers have 47 rows, 16 columns and 1 conv. Raises ReaderError if `depth` is below 1.
+    Counting layers from 1: the last is "conv"; of the others, layer i is "column" where i - 2 is a multiple
+    of 4, and "row" otherwise. 64 layers have 47 rows, 16 columns and 1 conv. Raises ReaderError if `depth` is
+    below 1.
     """
     _require_whole("depth", depth, at_least=1)
     kinds = ["column" if (layer - 2) % 4 == 0 else "row" for layer in range(1, depth)]
@@ -23,13 +24,13 @@ def layer_kinds(depth: int) -> list[str]:
 
 
 def attention_mask(kind: str, text_length: int, grid: tuple[int, int], kernel: int = 11) -> torch.Tensor:
-    """The mask of a whole stream, (L, L) bool, [query, key], True: may look; L = text_length + height * width.
+    """The mask of a whole stream, (L, L) bool, [query, key], True: may look.
 
-    Text is causal and never sees the picture; every picture token sees all the text; from picture to picture the
-    `kind` decides: "dense" (all earlier tokens), "row", "column" or "conv" (figure 11). It means what
-    `torch.nn.functional.scaled_dot_product_attention` means by a boolean `attn_mask`. `grid` is (height, width) in
-    tokens; `kernel` is the odd width of "conv", 11 in the paper, and is not read by the other kinds.
-    Raises ReaderError for an unknown kind or sizes that cannot be.
+    L = text_length + height * width. Text is causal and never sees the picture; every picture token sees all
+    the text; from picture to picture the `kind` decides: "dense" (all earlier tokens), "row", "column" or
+    "conv" (figure 11). It means what `torch.nn.functional.scaled_dot_product_attention` means by a boolean
+    `attn_mask`. `grid` is (height, width) in tokens; `kernel` is the odd width of "conv", 11 in the paper,
+    and is not read by the other kinds. Raises ReaderError for an unknown kind or sizes that cannot be.
     """
     _require_whole("text_length", text_length, at_least=0)
     lags = picture_lags(kind, grid, kernel)
@@ -49,10 +50,10 @@ def attention_mask(kind: str, text_length: int, grid: tuple[int, int], kernel: i
 def picture_lags(kind: str, grid: tuple[int, int], kernel: int = 11) -> torch.Tensor:
     """How many tokens back a picture token may look: (K,) int64, falling to 0, each below height * width.
 
-    row: the `width` tokens before it and itself. column: whole rows back, in the same column. conv: the offsets
-    dy * width + dx of a kernel x kernel window, none of them in the future; as in "row", an offset that leaves the
-    row goes on in the neighbouring one, because it counts in raster order. dense: all. Arguments and errors as in
-    `attention_mask`.
+    row: the `width` tokens before it and itself. column: whole rows back, in the same column. conv: the
+    offsets dy * width + dx of a kernel x kernel window, none of them in the future; as in "row", an offset
+    that leaves the row goes on in the neighbouring one, because it counts in raster order. dense: all.
+    Arguments and errors as in `attention_mask`.
     """
     height, width = _check(kind, grid, kernel)
     positions = height * width
@@ -70,12 +71,12 @@ def picture_lags(kind: str, grid: tuple[int, int], kernel: int = 11) -> torch.Te
 
 
 def picture_keys(kind: str, grid: tuple[int, int], kernel: int = 11) -> tuple[torch.Tensor, torch.Tensor]:
-    """For each picture position, the picture positions it may read: `indices` (N, K) int64 and `valid` (N, K) bool.
+    """For each picture position the ones it may read: `indices` (N, K) int64 and `valid` (N, K) bool.
 
-    N = height * width; K is the number of lags, at most width + 1 for "row", height for "column" and about half
-    the window for "conv": no N x N matrix is made unless the kind is "dense". Keys rise from left to right and the
-    last is the query itself; where `valid` is False the index is 0 and must be masked. All text is read besides.
-    Arguments and errors as in `attention_mask`.
+    N = height * width; K is the number of lags, at most width + 1 for "row", height for "column" and about
+    half the window for "conv": no N x N matrix is made unless the kind is "dense". Keys rise from left to
+    right and the last is the query itself; where `valid` is False the index is 0 and must be masked. All text
+    is read besides. Arguments and errors as in `attention_mask`.
     """
     lags = picture_lags(kind, grid, kernel)
     indices = torch.arange(grid[0] * grid[1])[:, None] - lags
@@ -84,12 +85,27 @@ def picture_keys(kind: str, grid: tuple[int, int], kernel: int = 11) -> tuple[to
 
 
 def mask_entries(kind: str, text_length: int, grid: tuple[int, int], kernel: int = 11) -> int:
-    """How many entries of the mask are True: the dot products that a layer needs; counted without making the mask."""
+    """How many entries of the mask are True: the dot products that a layer needs; no mask is made."""
     _require_whole("text_length", text_length, at_least=0)
     lags = picture_lags(kind, grid, kernel)
     positions = grid[0] * grid[1]
     picture_to_picture = int((positions - lags).sum())
     return text_length * (text_length + 1) // 2 + positions * text_length + picture_to_picture
+
+
+def arrival(masks, source: int) -> torch.Tensor:
+    """After how many layers each token can know of `source`: (L,) int64, 0 for itself, -1 for never.
+
+    `masks` are those of the layers, first to last, each (L, L) bool. What a token knows it keeps (the
+    residual path), and each layer adds what the tokens that it reads knew before.
+    """
+    known = torch.zeros(len(masks[0]), dtype=torch.bool)
+    known[source] = True
+    layers = torch.where(known, 0, -1)
+    for layer, mask in enumerate(masks, start=1):
+        known = known | (mask & known).any(dim=1)
+        layers[known & (layers < 0)] = layer
+    return layers
 
 
 def _check(kind: str, grid: tuple[int, int], kernel: int) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """Sparse attention: chapter 8. What `attention_mask` says, at a cost that follows the mask's entries.
 
 attention(q) = sum of softmax(q . k / sqrt(head_size)) v(k) over the keys k that q may read: text and picture
-keys under one softmax. Source: Ramesh et al. 2021 (arXiv 2102.12092), section 2.2 and appendix B.1; Child et al. 2019.
+keys under one softmax. Source: Ramesh et al. 2021 (arXiv 2102.12092), section 2.2 and appendix B.1; Child et
+al. 2019.
 """
 
 import math
@@ -49,9 +50,9 @@ def sparse_attention(
     length = text_length + positions
     if query.ndim != 4 or query.shape[2] != length or not query.shape == key.shape == value.shape:
         raise ReaderError(
-            f"query, key and value must all be (batch, heads, {length}, head_size), for {text_length} text tokens "
-            f"and a grid of {grid[0]} x {grid[1]}; they are {tuple(query.shape)}, {tuple(key.shape)}, "
-            f"{tuple(value.shape)}."
+            f"query, key and value must all be (batch, heads, {length}, head_size), for {text_length} text "
+            f"tokens and a grid of {grid[0]} x {grid[1]}; they are {tuple(query.shape)}, "
+            f"{tuple(key.shape)}, {tuple(value.shape)}."
         )
     if form not in FORMS:
         raise unknown_name("form of attention", form, FORMS)
@@ -143,7 +144,7 @@ def _conv(query, key, value, text_key, text_value, kind, grid, kernel):
 
 
 def _tile_columns(width, half):
-    """The least divisor of the width that is as wide as a tile and as the margin it lends to its neighbour."""
+    """The least divisor of the width that is as wide as a tile and as the margin lent to a neighbour."""
     return next(columns for columns in range(min(width, max(TILE, half)), width + 1) if width % columns == 0)
 
 

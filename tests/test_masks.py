@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dalle_edu.errors import ReaderError
-from dalle_edu.masks import KINDS, attention_mask, layer_kinds, mask_entries, picture_keys, picture_lags
+from dalle_edu.masks import (
+    KINDS,
+    arrival,
+    attention_mask,
+    layer_kinds,
+    mask_entries,
+    picture_keys,
+    picture_lags,
+)
 
 kinds = st.sampled_from(KINDS)
 text_lengths = st.integers(0, 9)
@@ -173,6 +181,28 @@ def test_a_grid_of_9216_tokens_needs_no_dense_matrix():
 def test_sizes_that_cannot_be_are_named_in_one_sentence(arguments, words):
     with pytest.raises(ReaderError, match=words):
         attention_mask(*arguments)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.sampled_from(KINDS), min_size=1, max_size=6), grids, st.integers(0, 48))
+def test_arrival_is_the_first_power_of_the_masks_that_joins_two_tokens(kinds, grid, source):
+    masks = [attention_mask(kind, 2, grid, 3) for kind in kinds]
+    length = len(masks[0])
+    source = source % length
+    wanted = torch.full((length,), -1)
+    wanted[source] = 0
+    paths = torch.eye(length)
+    for layer, mask in enumerate(masks, start=1):
+        paths = ((mask.float() + torch.eye(length)) @ paths).clamp(max=1)
+        wanted[(paths[:, source] > 0) & (wanted < 0)] = layer
+    assert torch.equal(arrival(masks, source), wanted)
+
+
+def test_in_the_paper_the_last_pixel_knows_of_the_first_after_two_layers_and_rows_alone_need_thirty_two():
+    masks = {kind: attention_mask(kind, 4, (32, 32)) for kind in KINDS}
+    assert arrival([masks[kind] for kind in layer_kinds(64)], 4)[-1] == 2
+    assert arrival([masks["row"]] * 64, 4)[-1] == 32
+    assert arrival([masks["column"]] * 64, 4)[-1] == -1
 
 
 def test_a_depth_below_one_is_refused():
