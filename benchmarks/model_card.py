@@ -1,0 +1,132 @@
+"""Writes a model's card, README.md and curves.png in its folder, from what training and `dalle-edu evaluate` stored there.
+
+    dalle-edu evaluate --model DIR --out DIR/evaluation.json && python benchmarks/model_card.py DIR
+"""
+
+import argparse
+import json
+import tomllib
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import torch
+
+from dalle_edu.configs import read_config
+from dalle_edu.data import EmojiPictures
+from dalle_edu.drawing import load
+from dalle_edu.evaluation import table
+from dalle_edu.explore import plot_history
+
+PARTS = {
+    "dvae": ("discrete VAE: pictures to tokens and back", ("reconstruction", "kl")),
+    "clip": ("CLIP, open_clip's model and loss: ranks samples", ("loss", "accuracy")),
+    "dalle": ("transformer over text and picture tokens", ("image", "text")),
+}
+
+CARD = """# Model card: `{name}`
+
+A small DALL·E 1 for this book: {size} x {size} pictures, {grid} tokens of {codes:,}, text of at most {text} tokens.
+Load it with `dalle_edu.load("{name}")`; it takes {megabytes:.1f} MB in all, `safetensors` only.
+
+## Files
+
+| file | what it is | parameters | steps | batch | seed | minutes | machine |
+|---|---|---|---|---|---|---|---|
+{files}
+
+The minutes are those of the clock, on a machine that did other work at the same time.
+All settings stand in [config.toml](config.toml). The commands that made the files, in this order:
+
+```bash
+dalle-edu train dvae --config {name} --out runs/{name}
+dalle-edu train clip --config {name} --out runs/{name}
+dalle-edu train dalle --config {name} --out runs/{name}
+python -c "from dalle_edu.recipes import publish; publish('runs/{name}', 'dalle_edu/weights/{name}')"
+dalle-edu evaluate --model dalle_edu/weights/{name} --out dalle_edu/weights/{name}/evaluation.json
+python benchmarks/model_card.py dalle_edu/weights/{name}
+```
+{notes}
+## Data
+
+`EmojiPictures` (OpenMoji drawings with their Unicode names) and the five families of `Scenes`, split "train" of both, in the
+shares that config.toml gives. Combinations that are held out of training: professions with skin tones and genders, objects with
+colours (`dalle_edu/data/emoji.py`), and combinations of every family of scenes (`dalle_edu/data/scenes.py`).
+
+## Curves
+
+![Loss curves of the three parts over their training steps](curves.png)
+
+One row in ten, in `dvae-history.jsonl`, `clip-history.jsonl` and `dalle-history.jsonl`.
+
+## Scores
+
+`dalle-edu evaluate --model {name} --samples {samples} --seed {seed}`, on combinations that training never showed:
+
+```
+{scores}
+```
+
+"chance": the judge on real pictures of other captions. "ceiling": the judge on real pictures after the dVAE. In brackets, 95 %
+intervals (Wilson). As data: [evaluation.json](evaluation.json).
+
+## Limits
+
+It knows emoji and the grammar of the scenes, nothing else: words that training never showed tell it nothing. Thin lines come out ragged.
+People are drawn as the emoji draw them; it has no other idea of any profession, gender or skin tone. It is made for learning
+and for no other use.
+
+## Licence
+
+{attribution} The weights and what they draw are shared under the same licence.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    model, config = load(folder), read_config(folder / "config.toml")
+    figures = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    rows = []
+    for part, (what, _) in PARTS.items():
+        if not (folder / f"{part}.trained.toml").is_file():
+            continue
+        trained = tomllib.loads((folder / f"{part}.trained.toml").read_text(encoding="utf-8"))
+        training = getattr(config, f"{part}_training")
+        module: torch.nn.Module = {"dvae": model.vae, "clip": model.clip, "dalle": model.dalle}[part]
+        parameters = sum(p.numel() for p in module.parameters())
+        rows.append(
+            f"| {part}.safetensors | {what} | {parameters:,} | {trained['steps']:,} | {training.batch_size} | "
+            f"{training.seed} | {trained['seconds'] / 60:.0f} | {trained['machine']} |"
+        )
+    notes = folder / "notes.md"
+    card = CARD.format(
+        name=folder.name,
+        size=config.dvae.image_size,
+        grid=" x ".join(map(str, config.dvae.grid)),
+        codes=config.dvae.vocabulary,
+        text=config.dalle.text_length,
+        megabytes=sum(p.stat().st_size for p in folder.glob("*.safetensors")) / 1e6,
+        files="\n".join(rows),
+        notes="\n" + notes.read_text(encoding="utf-8") if notes.is_file() else "",
+        samples=figures["samples"],
+        seed=figures["seed"],
+        scores=table(figures),
+        attribution=EmojiPictures.attribution,
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    figure, axes = plt.subplots(1, 3, figsize=(10, 3))
+    for ax, (part, (_, keys)) in zip(axes, PARTS.items(), strict=True):
+        if (folder / f"{part}-history.jsonl").is_file():
+            plot_history(folder / f"{part}-history.jsonl", keys, ax=ax)
+        ax.set_title(part)
+        ax.set_yscale("log")
+    figure.savefig(folder / "curves.png", dpi=100)
+    print(card)
+
+
+if __name__ == "__main__":
+    main()
