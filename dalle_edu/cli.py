@@ -35,6 +35,7 @@ def draw(
     """Draw pictures for a sentence, ranked by CLIP, into one PNG."""
     _require(best >= 1, f"--best is {best}; at least one picture must be shown.")
     _require(out.suffix.lower() == ".png", f"--out {out} must end in .png.")
+    _require(not out.is_dir(), f"--out {out} is a folder: name a file in it.")
     _require(out.parent.is_dir(), f"--out {out}: there is no folder {out.parent}.")
     _require((start is None) == (keep_rows == 0), "--start and --keep-rows go together: a picture, and how much of it to keep.")
     from dalle_edu.drawing import load
@@ -74,6 +75,7 @@ def train(
     from dalle_edu.data.mixture import parse_data
     from dalle_edu.recipes import train_part
 
+    _require(out.is_dir() or not out.exists(), f"--out {out} is a file: name a folder for the model.")
     sources = [parse_data(text) for text in data] if data else None
     try:
         weights = train_part(part, config, out, sources, resume, device=_use_device(device))

@@ -19,7 +19,7 @@ from dalle_edu.dalle import Dalle
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError, unknown_name
 from dalle_edu.reranking import PictureClip, build_clip, rank
-from dalle_edu.sampling import first_rows, sample_tokens
+from dalle_edu.sampling import adjust_logits, first_rows, sample_tokens
 from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.training import load_weights
 
@@ -172,6 +172,7 @@ class DrawingModel:
             keep = first_rows(self.config.dalle.grid, keep_rows) if keep is None else keep
         elif keep_rows or keep is not None:
             raise ReaderError("Rows are to be kept, but of no picture: give the picture to start from as well.")
+        adjust_logits(torch.zeros(1), temperature, top_k, top_p)  # a wrong dial should fail before the bar is shown
         generator = torch.Generator().manual_seed(seed)
         dials = dict(temperature=temperature, top_k=top_k, top_p=top_p, given=given, keep=keep, generator=generator)
         finished: list[Tensor] = []

@@ -12,15 +12,25 @@ def test_every_shipped_configuration_can_be_read_by_name_and_as_a_file():
     for name in config_names():
         config = read_config(name)
         assert config.name == name and read_config(f"{name}.toml") == config
-        assert config.dalle.grid == config.dvae.grid and config.dalle.image_vocabulary == config.dvae.vocabulary
+        assert (
+            config.dalle.grid == config.dvae.grid and config.dalle.image_vocabulary == config.dvae.vocabulary
+        )
 
 
 def test_the_paper_s_configuration_holds_the_paper_s_numbers():
     paper = read_config("paper-12b")
-    assert (paper.tokenizer_vocabulary, paper.dalle.text_length, paper.dvae.vocabulary) == (16_384, 256, 8_192)
+    assert (paper.tokenizer_vocabulary, paper.dalle.text_length, paper.dvae.vocabulary) == (
+        16_384,
+        256,
+        8_192,
+    )
     assert paper.dalle.grid == (32, 32) and paper.dalle.text_weight == 1 / 8
     assert (paper.schedule.temperature_end, paper.schedule.kl_weight) == (1 / 16, 6.6)
-    assert (paper.dalle_training.beta_2, paper.dalle_training.weight_decay, paper.dalle_training.gradient_clip) == (0.96, 0.045, 4.0)
+    assert (
+        paper.dalle_training.beta_2,
+        paper.dalle_training.weight_decay,
+        paper.dalle_training.gradient_clip,
+    ) == (0.96, 0.045, 4.0)
 
 
 def test_a_reader_s_own_file_is_read(tmp_path):

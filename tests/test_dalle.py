@@ -10,7 +10,16 @@ from dalle_edu.dalle import Dalle, DalleConfig
 from dalle_edu.errors import ReaderError
 from dalle_edu.training import Run, TrainingConfig, train
 
-SIZES = dict(text_vocabulary=20, text_length=6, image_vocabulary=15, grid=(3, 3), width=16, depth=3, heads=2, kernel=3)
+SIZES = {
+    "text_vocabulary": 20,
+    "text_length": 6,
+    "image_vocabulary": 15,
+    "grid": (3, 3),
+    "width": 16,
+    "depth": 3,
+    "heads": 2,
+    "kernel": 3,
+}
 
 
 def dalle(seed=0, **changes):
@@ -49,7 +58,9 @@ def test_no_logits_change_with_a_later_token():
         text_moved, image_moved = model(other, image)
         same = (text_moved - text_logits).abs().amax(dim=(0, 2)) < 1e-6
         assert same[:i].all() and not same[i:].any()
-        assert ((image_moved - image_logits).abs().amax(dim=(0, 2)) > 1e-6).all(), "every picture token sees all text"
+        assert ((image_moved - image_logits).abs().amax(dim=(0, 2)) > 1e-6).all(), (
+            "every picture token sees all text"
+        )
 
 
 @torch.no_grad()
@@ -69,7 +80,9 @@ def test_a_text_position_is_its_token_plus_its_place_and_padding_has_a_vector_fo
         for i in range(6):
             token = text[row, i]
             assert (token >= 20) == (i >= length) and (token < 20 or token == 20 + i)
-            assert torch.allclose(embedded[row, i], model.text_embedding.weight[token] + model.text_position.weight[i])
+            assert torch.allclose(
+                embedded[row, i], model.text_embedding.weight[token] + model.text_position.weight[i]
+            )
 
 
 def test_a_picture_position_is_its_row_plus_its_column():
@@ -87,12 +100,16 @@ def test_the_loss_is_an_eighth_text_and_seven_eighths_picture_each_by_its_own_co
     model, (text, image) = dalle(), stream()
     parts = model.loss(text, image)
     text_logits, image_logits = (logits.log_softmax(-1) for logits in model(text, image))
-    of_text = [-text_logits[b, i - 1, text[b, i]].item() for b in range(3) for i in range(1, 6) if text[b, i] < 20]
+    of_text = [
+        -text_logits[b, i - 1, text[b, i]].item() for b in range(3) for i in range(1, 6) if text[b, i] < 20
+    ]
     of_image = [-image_logits[b, j, image[b, j]].item() for b in range(3) for j in range(9)]
     assert len(of_text) == 1 + 5 + 3
     assert parts["text"].item() == pytest.approx(sum(of_text) / len(of_text), rel=1e-5)
     assert parts["image"].item() == pytest.approx(sum(of_image) / len(of_image), rel=1e-5)
-    assert parts["loss"].item() == pytest.approx(parts["text"].item() / 8 + parts["image"].item() * 7 / 8, rel=1e-5)
+    assert parts["loss"].item() == pytest.approx(
+        parts["text"].item() / 8 + parts["image"].item() * 7 / 8, rel=1e-5
+    )
 
 
 def test_padding_is_never_a_target_but_its_vectors_learn_from_the_picture():
@@ -127,7 +144,10 @@ def test_it_learns_one_batch_by_heart():
     train(run, lambda *_: pair, lambda model, pair, *_: model.loss(*pair), progress=False)
     with torch.no_grad():
         logits = model(*pair)[1]
-    assert torch.equal(logits.argmax(-1), pair[1]) and F.cross_entropy(logits.flatten(0, 1), pair[1].flatten()) < 0.1
+    assert (
+        torch.equal(logits.argmax(-1), pair[1])
+        and F.cross_entropy(logits.flatten(0, 1), pair[1].flatten()) < 0.1
+    )
 
 
 def test_the_paper_s_model_builds_without_memory_and_has_its_12_billion_parameters():

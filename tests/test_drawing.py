@@ -25,7 +25,7 @@ def test_a_drawing_is_ranked_best_first_and_its_pictures_are_its_tokens():
     assert drawing.scores.shape == (5,) and (drawing.scores.diff() <= 0).all()
     assert torch.equal(model.pictures(drawing.tokens), drawing.images)
     assert torch.allclose(model.score(drawing.images, "a red circle"), drawing.scores, atol=1e-6)
-    assert 0 <= drawing.images.min() and drawing.images.max() <= 1
+    assert drawing.images.min() >= 0 and drawing.images.max() <= 1
 
 
 def test_the_same_seed_draws_the_same_and_the_prompt_matters():
@@ -37,7 +37,11 @@ def test_the_same_seed_draws_the_same_and_the_prompt_matters():
 
 def test_samples_beyond_one_batch_are_drawn_in_several():
     drawing = loaded_model().draw("a red circle", samples=7, batch=3)
-    assert len(drawing) == 7 and len(drawing.best(2)) == 2 and torch.equal(drawing.best(2).scores, drawing.scores[:2])
+    assert (
+        len(drawing) == 7
+        and len(drawing.best(2)) == 2
+        and torch.equal(drawing.best(2).scores, drawing.scores[:2])
+    )
 
 
 def test_a_picture_is_finished_from_its_first_rows():
@@ -52,10 +56,10 @@ def test_a_picture_is_finished_from_its_first_rows():
 
 
 @pytest.mark.parametrize("more, sentence", [
-    (dict(prompt=""), "empty"), (dict(prompt="x" * 300), "at most 16 fit"), (dict(samples=0), "at least one"),
-    (dict(seed=1.5), "whole number"), (dict(seed=-1), "whole number"), (dict(seed=True), "whole number"),
-    (dict(temperature=0), "temperature is 0"), (dict(top_k=-3), "top_k"), (dict(keep_rows=2), "of no picture"),
-    (dict(start=torch.zeros(3, 16, 16), keep_rows=4), "keep 0 to 3"),
+    ({"prompt": ""}, "empty"), ({"prompt": "x" * 300}, "at most 16 fit"), ({"samples": 0}, "at least one"),
+    ({"seed": 1.5}, "whole number"), ({"seed": -1}, "whole number"), ({"seed": True}, "whole number"),
+    ({"temperature": 0}, "temperature is 0"), ({"top_k": -3}, "top_k"), ({"keep_rows": 2}, "of no picture"),
+    ({"start": torch.zeros(3, 16, 16), "keep_rows": 4}, "keep 0 to 3"),
 ])  # fmt: skip
 def test_wishes_that_cannot_be_are_refused(more, sentence):
     with pytest.raises(ReaderError, match=sentence):

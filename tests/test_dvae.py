@@ -23,7 +23,15 @@ from dalle_edu.dvae import (
 from dalle_edu.errors import ReaderError
 from dalle_edu.training import Run, TrainingConfig, train
 
-SMALL = dict(image_size=16, vocabulary=12, groups=2, blocks_per_group=1, hidden=8, decoder_input=8, input_kernel=3)
+SMALL = {
+    "image_size": 16,
+    "vocabulary": 12,
+    "groups": 2,
+    "blocks_per_group": 1,
+    "hidden": 8,
+    "decoder_input": 8,
+    "input_kernel": 3,
+}
 PATCHES = dict(SMALL, groups=1, patch_size=4, patch_codebook=True)
 
 
@@ -46,7 +54,9 @@ def convolution(n_in, n_out, kernel):
 
 def block(n_in, n_out, kernels):
     b = n_out // 4
-    path = sum(convolution(*c, k) for c, k in zip([(n_in, b), (b, b), (b, b), (b, n_out)], kernels, strict=True))
+    path = sum(
+        convolution(*c, k) for c, k in zip([(n_in, b), (b, b), (b, b), (b, n_out)], kernels, strict=True)
+    )
     return path + (convolution(n_in, n_out, 1) if n_in != n_out else 0)
 
 
@@ -73,12 +83,14 @@ def test_the_paper_s_shapes_on_the_meta_device():
         assert vae.decoder(torch.empty(1, 8192, 32, 32)).shape == (1, 6, 256, 256)
 
 
-@pytest.mark.parametrize("changes, grid", [({}, 8), ({"groups": 3}, 4), ({"patch_size": 2}, 4), (PATCHES, 4), ({"groups": 1}, 16)])
+@pytest.mark.parametrize(
+    "changes, grid", [({}, 8), ({"groups": 3}, 4), ({"patch_size": 2}, 4), (PATCHES, 4), ({"groups": 1}, 16)]
+)
 def test_pictures_become_a_grid_of_tokens_and_come_back(changes, grid):
     vae = small(**changes)
     tokens = vae.encode(pictures())
     assert vae.config.grid == (grid, grid) and tokens.shape == (4, grid, grid) and tokens.dtype == torch.int64
-    assert 0 <= tokens.min() and tokens.max() < 12
+    assert tokens.min() >= 0 and tokens.max() < 12
     back = vae.decode(tokens)
     assert back.shape == (4, 3, 16, 16) and back.min() >= 0 and back.max() <= 1
     assert vae.codebook_usage(tokens).sum() == tokens.numel() and vae.codebook_usage(tokens).shape == (12,)
@@ -91,8 +103,15 @@ def test_other_sizes_work_as_long_as_the_grid_divides_them():
 
 def test_the_names_of_weights_are_the_published_ones():
     names = DiscreteVAE(DiscreteVAEConfig(**SMALL)).encoder.state_dict().keys()
-    assert {"blocks.input.weight", "blocks.group_1.block_1.res_path.conv_1.weight", "blocks.output.conv.bias"} <= names
-    assert "blocks.group_2.block_1.id_path.weight" in names and "blocks.group_1.block_1.id_path.weight" not in names
+    assert {
+        "blocks.input.weight",
+        "blocks.group_1.block_1.res_path.conv_1.weight",
+        "blocks.output.conv.bias",
+    } <= names
+    assert (
+        "blocks.group_2.block_1.id_path.weight" in names
+        and "blocks.group_1.block_1.id_path.weight" not in names
+    )
 
 
 def test_a_block_starts_close_to_the_identity():
@@ -103,7 +122,9 @@ def test_a_block_starts_close_to_the_identity():
     assert torch.allclose(block(x), x + block.res_path(x) / 64)
 
 
-@pytest.mark.parametrize("changes", [{"likelihood": "gauss"}, {"image_size": 31}, {"image_size": 18, "groups": 3}])
+@pytest.mark.parametrize(
+    "changes", [{"likelihood": "gauss"}, {"image_size": 31}, {"image_size": 18, "groups": 3}]
+)
 def test_shapes_and_names_that_do_not_fit_are_refused(changes):
     with pytest.raises(ReaderError):
         DiscreteVAEConfig(**{**SMALL, **changes})
@@ -158,7 +179,10 @@ def test_the_kl_to_the_uniform_prior_is_the_sum_written_out(vocabulary, seed):
 
 
 def test_the_kl_is_zero_for_the_uniform_and_ln_k_for_a_certain_code():
-    uniform, certain = torch.zeros(1, 8, 1, 1), 1e3 * F.one_hot(torch.tensor([[[3]]]), 8).permute(0, 3, 1, 2).float()
+    uniform, certain = (
+        torch.zeros(1, 8, 1, 1),
+        1e3 * F.one_hot(torch.tensor([[[3]]]), 8).permute(0, 3, 1, 2).float(),
+    )
     assert kl_to_uniform(uniform).item() == pytest.approx(0, abs=1e-6)
     assert kl_to_uniform(certain).item() == pytest.approx(math.log(8), abs=1e-5)
 
@@ -217,7 +241,10 @@ def test_gradients_of_the_loss_agree_with_finite_differences(changes):
 
 def test_the_same_generator_gives_the_same_loss_and_another_one_does_not():
     vae, images = small(), pictures()
-    draws = [vae.loss(images, 1.0, 1.0, torch.Generator().manual_seed(s))["reconstruction"].item() for s in (1, 1, 2)]
+    draws = [
+        vae.loss(images, 1.0, 1.0, torch.Generator().manual_seed(s))["reconstruction"].item()
+        for s in (1, 1, 2)
+    ]
     assert draws[0] == draws[1] != draws[2]
 
 
@@ -279,7 +306,9 @@ def test_fewer_patches_than_codes_do_no_harm():
 
 
 def test_a_short_training_beats_the_picture_of_the_mean_colour_and_the_k_means_start():
-    vae = small(**PATCHES | dict(image_size=32, vocabulary=32, hidden=32, likelihood="mean-squared-error"))
+    vae = small(
+        **PATCHES | {"image_size": 32, "vocabulary": 32, "hidden": 32, "likelihood": "mean-squared-error"}
+    )
     images, unseen = pictures(200, 32), pictures(40, 32, seed=1)
     vae.patch_codebook.fit(images, torch.Generator().manual_seed(0))
     before = peak_signal_to_noise(vae.decode(vae.encode(unseen)), unseen).mean()
@@ -293,5 +322,7 @@ def test_a_short_training_beats_the_picture_of_the_mean_colour_and_the_k_means_s
 
 def test_the_peak_signal_to_noise_ratio_is_20_decibels_for_an_error_of_a_tenth():
     a = torch.full((2, 3, 4, 4), 0.5)
-    assert peak_signal_to_noise(a, a + torch.tensor([0.1, 0.01]).view(2, 1, 1, 1)).tolist() == pytest.approx([20, 40], abs=1e-3)
+    assert peak_signal_to_noise(a, a + torch.tensor([0.1, 0.01]).view(2, 1, 1, 1)).tolist() == pytest.approx(
+        [20, 40], abs=1e-3
+    )
     assert peak_signal_to_noise(a, a).isfinite().all()

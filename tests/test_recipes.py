@@ -17,7 +17,11 @@ from dalle_edu.training import load_weights, read_tensors
 
 
 def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_three_parts_make_one_folder_that_can_be_loaded():
@@ -84,7 +88,14 @@ def test_what_is_trained_is_not_trained_over(tmp_path):
     with pytest.raises(ReaderError, match="differs from"):
         train_part("dvae", other, folder, progress=False, resume=True)
     with pytest.raises(ReaderError, match="the model or data differ"):
-        train_part("dvae", folder / "config.toml", folder, [{"kind": "scenes", "length": 9}], resume=True, progress=False)
+        train_part(
+            "dvae",
+            folder / "config.toml",
+            folder,
+            [{"kind": "scenes", "length": 9}],
+            resume=True,
+            progress=False,
+        )
     assert contents(folder) == before
 
 

@@ -12,7 +12,16 @@ from dalle_edu.reranking import PictureClip, PretrainedClip, build_clip, rank
 from dalle_edu.training import Run, TrainingConfig, train
 
 CONFIG = ClipConfig(
-    embedding=8, width=16, depth=1, heads=2, patch_size=8, image_size=16, text_width=16, text_depth=1, text_heads=2, text_length=5
+    embedding=8,
+    width=16,
+    depth=1,
+    heads=2,
+    patch_size=8,
+    image_size=16,
+    text_width=16,
+    text_depth=1,
+    text_heads=2,
+    text_length=5,
 )
 
 
@@ -32,7 +41,10 @@ def pairs(count=6, seed=0):
 
 def test_the_loss_is_the_symmetric_cross_entropy_of_the_cosines(clip):
     images, text = pairs()
-    pictures, texts = (F.normalize(x, dim=-1) for x in (clip.clip.encode_image(images * 2 - 1), clip.clip.encode_text(clip.text_tokens(text))))
+    pictures, texts = (
+        F.normalize(x, dim=-1)
+        for x in (clip.clip.encode_image(images * 2 - 1), clip.clip.encode_text(clip.text_tokens(text)))
+    )
     cosines = clip.clip.logit_scale.exp() * pictures @ texts.T
     rows = -sum(cosines[i].log_softmax(0)[i] for i in range(6)) / 6
     columns = -sum(cosines[:, i].log_softmax(0)[i] for i in range(6)) / 6
@@ -51,13 +63,19 @@ def test_the_learned_scale_starts_at_1_over_0_07_and_stops_at_100(clip):
 
 def test_a_text_ends_with_its_end_and_is_empty_after_it(clip):
     text = torch.tensor([[3, 4, 22, 23, 24], [5, 6, 7, 8, 9], [1, 21, 22, 23, 24]])
-    assert clip.text_tokens(text).tolist() == [[3, 4, 21, 20, 20, 20], [5, 6, 7, 8, 9, 21], [1, 21, 20, 20, 20, 20]]
+    assert clip.text_tokens(text).tolist() == [
+        [3, 4, 21, 20, 20, 20],
+        [5, 6, 7, 8, 9, 21],
+        [1, 21, 20, 20, 20, 20],
+    ]
 
 
 def test_padding_of_any_position_means_the_same(clip):
     images, text = pairs(2)
     text[:] = torch.tensor([3, 4, 22, 23, 24])
-    other = torch.tensor([[3, 4, 40, 41, 42]] * 2)  # where a model's text_vocabulary is larger than the tokenizer's
+    other = torch.tensor(
+        [[3, 4, 40, 41, 42]] * 2
+    )  # where a model's text_vocabulary is larger than the tokenizer's
     assert torch.equal(clip.scores(images, text), clip.scores(images, other))
 
 
@@ -77,12 +95,16 @@ def test_ranking_puts_the_best_first_and_keeps_the_order_of_equals():
 
 def test_a_little_training_finds_the_right_caption_for_each_picture(clip):
     images, text = pairs(8)
-    images = torch.rand(8, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(-1, -1, 16, 16)  # eight colours
+    images = torch.rand(8, 3, 1, 1, generator=torch.Generator().manual_seed(1)).expand(
+        -1, -1, 16, 16
+    )  # eight colours
     text = torch.arange(8)[:, None] * torch.ones(1, 5, dtype=torch.int64)
     run = Run(clip, TrainingConfig(steps=150, batch_size=8, learning_rate=3e-3, gradient_clip=1.0))
     train(run, lambda *_: (images, text), lambda model, pair, *_: model.loss(*pair), progress=False)
     with torch.no_grad():
-        assert clip.loss(images, text)["accuracy"] == 1 and clip.loss(images, text)["loss"] < 0.3 * math.log(8)
+        assert clip.loss(images, text)["accuracy"] == 1 and clip.loss(images, text)["loss"] < 0.3 * math.log(
+            8
+        )
 
 
 def test_a_configuration_without_clip_says_so():
@@ -130,13 +152,17 @@ def test_weights_from_a_file_give_open_clip_s_own_scores(checkpoint):
     expected = F.cosine_similarity(pictures, texts)
     assert torch.allclose(ours.scores(images, captions), expected, atol=1e-4)
     assert torch.allclose(ours.scores(images, captions, batch=2), expected, atol=1e-4)
-    assert torch.allclose(ours.scores(images[:1].expand(2, -1, -1, -1), captions[:1]), expected[:1].expand(2), atol=1e-4)
+    assert torch.allclose(
+        ours.scores(images[:1].expand(2, -1, -1, -1), captions[:1]), expected[:1].expand(2), atol=1e-4
+    )
 
 
 def test_unknown_models_and_missing_files_are_named():
     with pytest.raises(ReaderError, match="no model 'ViT-Q-99'.*'ViT-B-32'"):
         PretrainedClip("ViT-Q-99", "openai")
-    with pytest.raises(ReaderError, match="'nowhere.pt' is neither a file nor published weights of ViT-B-32 .*openai"):
+    with pytest.raises(
+        ReaderError, match="'nowhere.pt' is neither a file nor published weights of ViT-B-32 .*openai"
+    ):
         PretrainedClip("ViT-B-32", "nowhere.pt")
 
 

@@ -20,7 +20,16 @@ from dalle_edu.sampling import (
     sample_tokens_plain,
 )
 
-SIZES = dict(text_vocabulary=12, text_length=4, image_vocabulary=10, grid=(3, 4), width=12, depth=2, heads=2, kernel=3)
+SIZES = {
+    "text_vocabulary": 12,
+    "text_length": 4,
+    "image_vocabulary": 10,
+    "grid": (3, 4),
+    "width": 12,
+    "depth": 2,
+    "heads": 2,
+    "kernel": 3,
+}
 
 
 def dalle(seed=0, **changes):
@@ -51,8 +60,12 @@ def g(seed=0):
     count=st.integers(1, 3), samples=st.integers(1, 3), seed=st.integers(0, 99),
     dials=st.sampled_from([{}, {"temperature": 0.3}, {"top_k": 3}, {"top_p": 0.6}, {"temperature": 2.0, "top_k": 5, "top_p": 0.9}]),
 )  # fmt: skip
-def test_with_the_cache_every_token_is_the_one_without_it(grid, text_length, kinds, kernel, count, samples, seed, dials):
-    model = dalle(seed, grid=grid, text_length=text_length, kinds=kinds, depth=len(kinds), kernel=kernel).double()
+def test_with_the_cache_every_token_is_the_one_without_it(
+    grid, text_length, kinds, kernel, count, samples, seed, dials
+):
+    model = dalle(
+        seed, grid=grid, text_length=text_length, kinds=kinds, depth=len(kinds), kernel=kernel
+    ).double()
     text = prompts(count, text_length, seed)
     fast = sample_tokens(model, text, samples, generator=g(seed), **dials)
     slow = sample_tokens_plain(model, text, samples, generator=g(seed), **dials)
@@ -76,7 +89,9 @@ def test_the_first_token_follows_the_model_s_own_distribution():
 
 def test_on_step_is_told_every_token_in_order():
     seen = []
-    tokens = sample_tokens(dalle(), prompts(2), 2, generator=g(), on_step=lambda j, token: seen.append((j, token.clone())))
+    tokens = sample_tokens(
+        dalle(), prompts(2), 2, generator=g(), on_step=lambda j, token: seen.append((j, token.clone()))
+    )
     assert [j for j, _ in seen] == list(range(12))
     assert torch.equal(torch.stack([token for _, token in seen], dim=1), tokens)
 
@@ -84,7 +99,9 @@ def test_on_step_is_told_every_token_in_order():
 # ---- pictures given in part
 
 
-@pytest.mark.parametrize("keep", [first_rows((3, 4), 0), first_rows((3, 4), 2), outside_rectangle((3, 4), 1, 2)])
+@pytest.mark.parametrize(
+    "keep", [first_rows((3, 4), 0), first_rows((3, 4), 2), outside_rectangle((3, 4), 1, 2)]
+)
 def test_what_is_given_stays_and_the_rest_is_drawn_after_it(keep):
     model, given = dalle(), torch.randint(10, (12,), generator=g(7))
     tokens = sample_tokens(model, prompts(), 6, given=given, keep=keep, generator=g())
@@ -100,7 +117,10 @@ def test_each_sample_may_be_given_its_own_tokens():
 
 def test_drawn_tokens_depend_on_the_given_ones_before_them():
     model, keep = dalle(), first_rows((3, 4), 1)
-    a, b = (sample_tokens(model, prompts(), 30, given=torch.full((12,), k), keep=keep, generator=g()) for k in (1, 8))
+    a, b = (
+        sample_tokens(model, prompts(), 30, given=torch.full((12,), k), keep=keep, generator=g())
+        for k in (1, 8)
+    )
     assert not torch.equal(a[:, 4:], b[:, 4:])
 
 
@@ -156,7 +176,11 @@ def test_the_dials_give_the_probabilities_that_numpy_gives(logits, temperature, 
 def test_rows_are_adjusted_one_by_one_and_at_least_one_code_is_left():
     logits = torch.randn(5, 7, 9, generator=g())
     together = adjust_logits(logits, 0.7, 4, 0.5)
-    assert all(torch.equal(together[i, j], adjust_logits(logits[i, j], 0.7, 4, 0.5)) for i in range(5) for j in range(7))
+    assert all(
+        torch.equal(together[i, j], adjust_logits(logits[i, j], 0.7, 4, 0.5))
+        for i in range(5)
+        for j in range(7)
+    )
     one = adjust_logits(logits, top_p=1e-6)
     assert (one.isfinite().sum(-1) == 1).all() and torch.equal(one.argmax(-1), logits.argmax(-1))
     assert torch.equal(adjust_logits(logits, top_k=1).argmax(-1), logits.argmax(-1))

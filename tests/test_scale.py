@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from toy import write_config
 from torch.utils.flop_counter import FlopCounterMode
+from toy import write_config
 
 from dalle_edu.configs import read_config
 from dalle_edu.dalle import Dalle
@@ -30,7 +30,9 @@ def test_the_flops_are_those_of_a_real_forward_pass():
     with FlopCounterMode(display=False) as counted:
         model.transformer.blocks[0].mlp(torch.zeros(1, c.length, c.width))
     assert rows["DALL·E networks"] / c.depth == pytest.approx(counted.get_total_flops(), rel=0.02)
-    entries = sum(mask_entries(kind, c.text_length, c.grid, c.kernel) for kind in model.transformer.config.kinds)
+    entries = sum(
+        mask_entries(kind, c.text_length, c.grid, c.kernel) for kind in model.transformer.config.kinds
+    )
     weights = c.depth * 4 * c.width**2
     assert rows["DALL·E attention"] == pytest.approx(2 * weights * c.length + 4 * c.width * entries, rel=0.03)
 

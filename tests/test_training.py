@@ -125,7 +125,10 @@ def test_a_resumed_run_ends_bit_for_bit_where_an_unbroken_one_ends(tmp_path, sto
     assert resumed.step == stop
     train(resumed, batch, loss, tmp_path / "broken", progress=False)
 
-    for ours, theirs in ((whole.model.state_dict(), resumed.model.state_dict()), (whole.average, resumed.average)):
+    for ours, theirs in (
+        (whole.model.state_dict(), resumed.model.state_dict()),
+        (whole.average, resumed.average),
+    ):
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert (tmp_path / "whole/history.jsonl").read_text() == (tmp_path / "broken/history.jsonl").read_text()
     assert [row["step"] for row in read_history(tmp_path / "broken/history.jsonl")] == list(range(12))
@@ -151,7 +154,9 @@ def test_ctrl_c_ends_the_step_in_hand_and_leaves_a_checkpoint_to_go_on_from(tmp_
     train(resumed, batch, loss, tmp_path / "a", progress=False)
     whole = Run(model(), CONFIG)
     train(whole, batch, loss, progress=False)
-    assert all(torch.equal(a, b) for a, b in zip(whole.weights().values(), resumed.weights().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.weights().values(), resumed.weights().values(), strict=True)
+    )
 
 
 def test_a_second_ctrl_c_is_not_kept_waiting(tmp_path):
@@ -187,7 +192,11 @@ def test_a_loss_that_is_no_number_stops_the_run_and_the_last_good_checkpoint_sta
 
 def test_only_the_newest_checkpoint_is_kept(tmp_path):
     train(Run(model(), CONFIG), batch, loss, tmp_path, progress=False)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-0000012.safetensors", "checkpoint.json", "history.jsonl"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checkpoint-0000012.safetensors",
+        "checkpoint.json",
+        "history.jsonl",
+    ]
 
 
 @pytest.fixture
@@ -262,6 +271,7 @@ def test_an_interrupted_save_leaves_the_checkpoint_before_it_whole(checkpoint, m
     run.step = 8
     before = snapshot(checkpoint)
     for at in ("write_tensors", "write_text"):
+
         def interrupt(*_):
             raise KeyboardInterrupt
 
@@ -280,7 +290,9 @@ def test_weights_go_through_a_file_unchanged_and_other_shapes_are_refused(tmp_pa
     net = model()
     write_tensors(tmp_path / "w.safetensors", net.state_dict(), {"made": "here"})
     back = load_weights(model(seed=3), tmp_path / "w.safetensors")
-    assert all(torch.equal(a, b) for a, b in zip(net.state_dict().values(), back.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(net.state_dict().values(), back.state_dict().values(), strict=True)
+    )
     assert not back.training
     with pytest.raises(ReaderError, match="another configuration") as caught:
         load_weights(nn.Linear(5, 2), tmp_path / "w.safetensors")

@@ -16,7 +16,15 @@ T, GRID = 5, (3, 4)
 
 def transformer(kinds=("dense",), seed=0, **changes):
     torch.manual_seed(seed)
-    sizes = dict(text_length=T, grid=GRID, width=12, depth=len(kinds), heads=3, kernel=3, kinds=tuple(kinds))
+    sizes = {
+        "text_length": T,
+        "grid": GRID,
+        "width": 12,
+        "depth": len(kinds),
+        "heads": 3,
+        "kernel": 3,
+        "kinds": tuple(kinds),
+    }
     made = Transformer(TransformerConfig(**{**sizes, **changes})).eval()
     for parameter in made.parameters():  # an untrained one hardly attends: make every part count
         parameter.data += 0.3 * torch.randn(parameter.shape)
@@ -114,13 +122,13 @@ def test_what_is_added_to_the_stream_starts_smaller_the_deeper_the_stack():
 
 
 @pytest.mark.parametrize("wrong, sentence", [
-    (dict(heads=5), "no multiple of heads 5"),
-    (dict(kinds=("row",)), "names 1 layers, depth is 2"),
-    (dict(kinds=("row", "diagonal")), "diagonal"),
-    (dict(kernel=4), "odd"),
+    ({"heads": 5}, "no multiple of heads 5"),
+    ({"kinds": ("row",)}, "names 1 layers, depth is 2"),
+    ({"kinds": ("row", "diagonal")}, "diagonal"),
+    ({"kernel": 4}, "odd"),
 ])  # fmt: skip
 def test_sizes_that_cannot_be_are_refused(wrong, sentence):
-    config = dict(text_length=2, grid=(2, 2), width=8, depth=2, heads=2, kinds=("row", "conv"))
+    config = {"text_length": 2, "grid": (2, 2), "width": 8, "depth": 2, "heads": 2, "kinds": ("row", "conv")}
     with pytest.raises(ReaderError, match=sentence):
         model = Transformer(TransformerConfig(**{**config, **wrong}))
         model(torch.zeros(1, 6, 8))
