@@ -1,8 +1,8 @@
 """An `Explorer` is a figure to touch: a still picture that a small script replaces by the live figure.
 
-Everything travels in one piece of HTML: the PNG, the data as JSON, the script. So it works in JupyterLab,
-on a static page and without a network; where scripts are not allowed (a notebook that is not yet trusted) the PNG
-stays.
+Everything travels in one piece of HTML: the PNG, the data as JSON, the script. So it works in
+JupyterLab, on a static page and without a network; where scripts are not allowed (a notebook that is not yet
+trusted) the PNG stays.
 """
 
 import base64

@@ -38,11 +38,11 @@ def simplex_plot(points, labels=("A", "B", "C"), ax=None) -> None:
 _SCRIPT = """
 var W = 330, H = 300, side = 290, left = 20, top = 22, temperature = 1, lift = 0, noisy = true;
 var corner = [[left + side / 2, top], [left, top + side * 0.866], [left + side, top + side * 0.866]];
-var controls = kit.el('div', {}, root), row = kit.el('div', {style: 'display:flex;flex-
-wrap:wrap;gap:1em'}, root); var svg = kit.el('svg', {viewBox: '0 0 ' + W + ' ' + H, width: W, style: 'max-
-width:100%', role: 'img'}, row); kit.el('polygon', {points: corner.map(function (c) { return c.join(',');
-}).join(' '), fill: 'none',
-  stroke: 'var(--line)'}, svg);
+var controls = kit.el('div', {}, root);
+var row = kit.el('div', {style: 'display:flex;flex-wrap:wrap;gap:1em'}, root);
+var svg = kit.el('svg', {viewBox: '0 0 ' + W + ' ' + H, width: W, style: 'max-width:100%', role: 'img'}, row);
+var outline = corner.map(function (c) { return c.join(','); }).join(' ');
+kit.el('polygon', {points: outline, fill: 'none', stroke: 'var(--line)'}, svg);
 data.labels.forEach(function (t, k) {
   kit.el('text', {x: Math.min(Math.max(corner[k][0], 40), W - 40), y: corner[k][1] + (k ? 16 : -7),
     'text-anchor': 'middle'}, svg, t);
@@ -65,8 +65,9 @@ function softmax(a) {
   return e.map(function (v) { return v / s; });
 }
 function draw() {
-  var logits = [data.logits[0] + lift, data.logits[1], data.logits[2]], p = softmax(logits), wins = [0, 0,
-  0], first; data.noise.forEach(function (g, i) {
+  var logits = [data.logits[0] + lift, data.logits[1], data.logits[2]], p = softmax(logits);
+  var wins = [0, 0, 0], first;
+  data.noise.forEach(function (g, i) {
     var y = softmax(logits.map(function (l, k) { return (l + (noisy ? g[k] : 0)) / temperature; }));
     var x = 0, h = 0, best = 0;
     y.forEach(function (v, k) { x += v * corner[k][0]; h += v * corner[k][1]; if (v > y[best]) best = k; });
