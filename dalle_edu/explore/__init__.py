@@ -26,8 +26,23 @@ _HOMES = {
     "plot_keys": "masks",
     "plot_mask": "masks",
     "rewrite_explorer": "rewriting",
+    "plot_pieces": "stream",
+    "plot_stream": "stream",
+    "stream_explorer": "stream",
+    "stream_typing": "stream",
     "simplex_plot": "simplex",
     "simplex_explorer": "simplex",
+    "codebook_usage": "codebook",
+    "perplexity": "codebook",
+    "plot_usage": "codebook",
+    "plot_perplexity": "codebook",
+    "dead_code_report": "codebook",
+    "code_pictures": "codebook",
+    "code_gallery": "codebook",
+    "plot_code_locations": "codebook",
+    "nearest_codes": "codebook",
+    "plot_nearest_codes": "codebook",
+    "codebook_explorer": "codebook",
 }
 
 __all__ = sorted(_HOMES)
