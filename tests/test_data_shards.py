@@ -46,7 +46,9 @@ def test_shuffling_changes_the_order_and_nothing_else(emoji, folder):
 
 
 def test_workers_share_the_shards(emoji, folder):
-    loader = torch.utils.data.DataLoader(Shards(f"{folder}/*.tar", size=16), batch_size=None, num_workers=2)
+    # "spawn" as on macOS and Windows: a fork of a process that has threads can hang.
+    shards = Shards(f"{folder}/*.tar", size=16)
+    loader = torch.utils.data.DataLoader(shards, None, num_workers=2, multiprocessing_context="spawn")
     assert sorted(caption for _, caption in loader) == sorted(emoji.captions)
 
 
