@@ -145,7 +145,7 @@ def check_bits_saved(bits_saved):
 
 @exercise
 def check_detail_share(detail_share):
-    """`detail_share(images)`: share of the spectrum's energy, mean left out, beyond a quarter cycle a pixel."""
+    """`detail_share(images)`: share of the spectrum's energy, mean left out, above 1/4 cycle a pixel."""
     size = 32
     position = torch.arange(size) / size
     for cycles, wanted in ((3, 0.0), (7, 0.0), (9, 1.0), (15, 1.0)):
@@ -164,8 +164,8 @@ def check_detail_share(detail_share):
             )
             need(
                 not (wanted == 0.0 and value.item() > 1e-3),
-                f"a wave of {cycles} cycles along the {name} counts as detail ({value.item():.0%}). The upper "
-                "half of what `fft2` gives are the negative frequencies: use torch.fft.fftfreq.",
+                f"a wave of {cycles} cycles along the {name} counts as detail ({value.item():.0%}). The "
+                "upper half of what `fft2` gives are the negative frequencies: use torch.fft.fftfreq.",
             )
     mixed = 0.5 + 0.2 * torch.cos(2 * math.pi * 3 * position) + 0.1 * torch.cos(2 * math.pi * 12 * position)
     value = detail_share(torch.stack([mixed.expand(3, size, size), wave.expand(3, size, size)]))

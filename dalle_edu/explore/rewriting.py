@@ -48,8 +48,8 @@ def rewrite_explorer(vae, image: Tensor, runners_up: int = 3, strangers: int = 2
     return Explorer(
         title="Rewrite a token",
         alt=(
-            f"A picture, and what the decoder draws from its {height} by {width} tokens. Choose one of the tokens "
-            "and give it another code: the picture changes around that place."
+            f"A picture, and what the decoder draws from its {height} by {width} tokens. Choose one of the "
+            "tokens and give it another code: the picture changes around that place."
         ),
         data=data,
         script=_SCRIPT,
@@ -59,8 +59,8 @@ def rewrite_explorer(vae, image: Tensor, runners_up: int = 3, strangers: int = 2
 
 
 def alternatives(vae, image: Tensor, runners_up: int, strangers: int, seed: int = 0):
-    """Tokens (h, w), other codes for each (h * w, runners_up + strangers), and q(z | x) of the token and of each
-    of those codes (h * w, 1 + runners_up + strangers)."""
+    """Tokens (h, w), other codes for each (h * w, runners_up + strangers), and q(z | x) of the token and of
+    each of those codes (h * w, 1 + runners_up + strangers)."""
     with torch.no_grad():
         q = vae.logits(image[None])[0].softmax(0).flatten(1).T  # (h * w, vocabulary)
         tokens = vae.encode(image[None])[0]
