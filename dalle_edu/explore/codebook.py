@@ -243,10 +243,10 @@ def codebook_explorer(
     sheet = torch.ones(rows * columns, 3, patch, patch)
     sheet[: len(small)] = small
     sheet = sheet.reshape(rows, columns, 3, patch, patch).permute(2, 0, 3, 1, 4).reshape(3, rows * patch, -1)
-    # The chosen code at the start: one that draws something, in the middle of the ranks that the pictures
-    # hold.
-    present = order[torch.isin(order, tokens.cpu().unique())]
-    start = int(present[len(present) // 4])
+    # The chosen code at the start: the commonest in these pictures that draws something, not white paper.
+    present = torch.isin(order, tokens.cpu().unique())
+    inked = order[present & (small.mean((1, 2, 3)) < 0.85)]
+    start = int((inked if len(inked) else order[present])[0])
     figure, axes = plt.subplots(1, 2, figsize=(7, 3.6), width_ratios=[1.3, 1])
     axes[0].imshow(sheet.permute(1, 2, 0), interpolation="nearest")
     axes[0].set_title("all codes, most used first", fontsize=10)
