@@ -139,7 +139,7 @@ def plot_nearest_codes(decode, codebook, codes, count: int = 8, ax=None) -> None
 
 
 _SCRIPT = """
-var n = data.usage.length, patch = data.patch, cols = data.columns, rows = Math.ceil(n / cols), chosen = 0;
+var n = data.usage.length, cols = data.columns, rows = Math.ceil(n / cols), chosen = 0;
 var wide = kit.el('div', {style: 'display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start'}, root);
 function board(parent, uri, across, down, unit, label) {
   var svg = kit.el('svg', {viewBox: '0 0 ' + across * unit + ' ' + down * unit, tabindex: 0, role: 'img',
@@ -148,30 +148,37 @@ function board(parent, uri, across, down, unit, label) {
   kit.el('image', {href: uri, width: across * unit, height: down * unit, preserveAspectRatio: 'none',
     'class': 'pixels'}, svg);
   svg.at = function (event) {
-    var b = svg.getBoundingClientRect();
-    return [Math.floor((event.clientX - b.left) / b.width * across), Math.floor((event.clientY - b.top) /
-    b.height * down)];
+    var b = svg.getBoundingClientRect(), x = (event.clientX - b.left) / b.width;
+    return [Math.floor(x * across), Math.floor((event.clientY - b.top) / b.height * down)];
   };
   return svg;
 }
 function frame(svg, column, row, unit) {
-  kit.el('rect', {x: column * unit + 0.5, y: row * unit + 0.5, width: unit - 1, height: unit - 1, fill:
-  'none',
-    stroke: '#fff', 'stroke-width': 4, 'class': 'mark'}, svg);
-  kit.el('rect', {x: column * unit + 0.5, y: row * unit + 0.5, width: unit - 1, height: unit - 1, fill:
-  'none',
-    stroke: '#D55E00', 'stroke-width': 2.5, 'class': 'mark'}, svg);
+  [['#fff', 4], ['#D55E00', 2.5]].forEach(function (stroke) {
+    kit.el('rect', {x: column * unit + 0.5, y: row * unit + 0.5, width: unit - 1, height: unit - 1,
+      fill: 'none', stroke: stroke[0], 'stroke-width': stroke[1], 'class': 'mark'}, svg);
+  });
 }
 var left = kit.el('div', {}, wide), right = kit.el('div', {}, wide);
 kit.el('div', {}, left, 'all codes, most used first');
 var gallery = board(left, data.gallery, cols, rows, 24, 'the codes; arrow keys choose one');
 kit.el('div', {}, right, 'pictures');
 var grids = data.pictures.map(function (uri, i) {
-  var t = data.tokens[i], svg = board(right, uri, t[0].length, t.length, 16, 'picture ' + (i + 1) + ';
-  click a position'); svg.setAttribute('width', 150); svg.style.marginRight = '6px';
+  var t = data.tokens[i], name = 'picture ' + (i + 1) + '; choose a position', column = 0, line = 0;
+  var svg = board(right, uri, t[0].length, t.length, 16, name);
+  svg.setAttribute('width', 150);
+  svg.style.marginRight = '6px';
   svg.addEventListener('click', function (event) {
     var p = svg.at(event), row = t[p[1]];
     if (row && row[p[0]] != null) choose(row[p[0]]);
+  });
+  svg.addEventListener('keydown', function (event) {
+    var move = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
+    if (!move) return;
+    event.preventDefault();
+    column = Math.min(t[0].length - 1, Math.max(0, column + move[0]));
+    line = Math.min(t.length - 1, Math.max(0, line + move[1]));
+    choose(t[line][column]);
   });
   return svg;
 });
@@ -182,10 +189,11 @@ var place = {};
 data.order.forEach(function (code, i) { place[code] = i; });
 function tile(code) {
   var at = place[code], button = kit.el('button', {'aria-label': 'code ' + code, style: 'padding:2px'}, near);
-  var svg = kit.el('svg', {viewBox: (at % cols) * 24 + ' ' + Math.floor(at / cols) * 24 + ' 24 24', width:
-  34, height: 34}, button); kit.el('image', {href: data.gallery, width: cols * 24, height: rows * 24,
-  preserveAspectRatio: 'none', 'class': 'pixels'}, svg); button.addEventListener('click', function () {
-  choose(code); });
+  var view = (at % cols) * 24 + ' ' + Math.floor(at / cols) * 24 + ' 24 24';
+  var svg = kit.el('svg', {viewBox: view, width: 34, height: 34}, button);
+  kit.el('image', {href: data.gallery, width: cols * 24, height: rows * 24, preserveAspectRatio: 'none',
+    'class': 'pixels'}, svg);
+  button.addEventListener('click', function () { choose(code); });
 }
 function choose(code) {
   chosen = place[code];
@@ -261,7 +269,6 @@ def codebook_explorer(
         "total": int(usage.sum()),
         "order": order,
         "columns": columns,
-        "patch": patch,
         "start": start,
         "near": None if codebook is None else [nearest_codes(codebook, int(code), 8)[0] for code in order],
     }
