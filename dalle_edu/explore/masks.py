@@ -60,6 +60,10 @@ def plot_keys(
         raise ReaderError(f"query must be a position from 0 to {len(mask) - 1}, but it is {query}.")
     ax = ax or plt.gca()
     text_rows = -(-text_length // width)
+    if max(width, height) > 20:
+        _paint_keys(ax, mask[query], query, text_length, grid, text_rows)
+        ax.set_title(title)
+        return
     for position in range(len(mask)):
         if position < text_length:
             row, column = position // width - text_rows - 0.5, position % width
@@ -74,13 +78,30 @@ def plot_keys(
                           hatch="///" if future and not mask[query, position] else None)
         )  # fmt: skip
         mark = "x" if position == query else "." if mask[query, position] else None
-        if mark and max(width, height) <= 20:
+        if mark:
             ax.plot(column + 0.5, row + 0.5, marker=mark, color="white", linestyle="", markersize=6)
     ax.set_xlim(-0.1, width + 0.1)
     ax.set_ylim(height + 0.1, -text_rows - 0.6)
     ax.set_aspect("equal")
     ax.set_axis_off()
     ax.set_title(title)
+
+
+def _paint_keys(ax, reads, query, text_length, grid, text_rows) -> None:
+    """`plot_keys` for pictures of many tokens: plain colours, and a cross at the query."""
+    height, width = grid
+    cells = np.ones((text_rows * width + width + height * width, 3))
+    at = np.arange(len(reads))
+    at[text_length:] += (text_rows + 1) * width - text_length  # one empty row between text and picture
+    cells[at[:query]] = _rgb("#dee2e6")
+    cells[at[reads]] = _rgb(COLOURS[0])
+    ax.imshow(cells.reshape(-1, width, 3), interpolation="nearest")
+    ax.plot(
+        at[query] % width, at[query] // width, marker="x", color=COLOURS[1], markersize=7, markeredgewidth=2
+    )
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(True)
 
 
 def mask_explorer(
