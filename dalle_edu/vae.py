@@ -21,7 +21,6 @@ from dalle_edu.autoencoder import (
 )
 from dalle_edu.errors import ReaderError
 
-
 DEFAULT = AutoencoderConfig(latent_size=16)
 
 
@@ -77,7 +76,7 @@ class VariationalAutoencoder(nn.Module):
         return log_likelihood, gaussian_kl(means, log_variances)
 
     def loss(self, images, beta: float | None = None):
-        """What training makes small: minus the bound, averaged over the batch; `beta` in place of the model's."""
+        """What training makes small: minus the bound, averaged over the batch; `beta` overrides the model."""
         log_likelihood, kl = self.terms(images)
         cost = kl.mean(dim=0).clamp(min=self.free_nats).sum()
         return -log_likelihood.mean() + (self.beta if beta is None else beta) * cost

@@ -61,7 +61,7 @@ def check_kl(kl):
 
 @exercise
 def check_free_nats(free_nats):
-    """`free_nats(kl, nats)`: the cost of a batch, kl (batch, d), when each latent number has `nats` for free."""
+    """`free_nats(kl, nats)`: the cost of a batch, each number with `nats` for free; kl (batch, d)."""
     kl = torch.tensor([[0.0, 3.0, 0.2], [0.6, 1.0, 0.0]])
     value = free_nats(kl, 0.5)
     need_tensor(value, (), "the cost")
@@ -72,7 +72,7 @@ def check_free_nats(free_nats):
     )
     need(
         not close(value, kl.mean(dim=0).clamp(max=0.5).sum()),
-        "clamped from above: what is below the free amount should be raised to it, so that it has no gradient.",
+        "clamped from above: raise to the free amount what is below it, so that it has no gradient.",
     )
     need(not close(value, kl.mean(dim=0).clamp(min=0.5).mean()), "averaged over latent numbers; sum them.")
     need(
