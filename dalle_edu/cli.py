@@ -93,11 +93,14 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="The same seed measures the same figures.")] = 0,
 ) -> None:
     """Measure a model: reconstruction, codebook, CLIP retrieval, and drawings of held-out captions, judged."""
+    _require(samples >= 1, f"--samples is {samples}; at least one is needed.")
+    _require(0 <= seed < 2**63, f"--seed is {seed}; it must be a whole number from 0 to 2**63 - 1.")
+    _require(out is None or not out.is_dir(), f"--out {out} is a folder: name a file in it.")
+    _require(out is None or out.parent.is_dir(), f"--out {out}: there is no folder {out and out.parent}.")
     from dalle_edu.drawing import load
     from dalle_edu.evaluation import evaluate as measure
     from dalle_edu.evaluation import table, write
 
-    _require(samples >= 1, f"--samples is {samples}; at least one is needed.")
     figures = measure(load(model), samples=samples, seed=seed, progress=True)
     print(table(figures))
     if out is not None:

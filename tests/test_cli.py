@@ -86,6 +86,11 @@ BAD_INPUT = {
     "another configuration": ("train dvae --config toy --out model --resume", "differs from"),
     "a device that is none": ("train dvae --config small.toml --out new --device quantum", "--device quantum"),
     "a file in place of the folder": ("train dvae --config small.toml --out start.png", "start.png"),
+    "nothing to measure": ("evaluate --samples 0 --model model", "--samples is 0"),
+    "a negative seed to measure with": ("evaluate --seed -1 --model model", "--seed is -1"),
+    "no folder for the figures": ("evaluate --out nowhere/a.json --model model", "no folder nowhere"),
+    "a folder in place of the figures": ("evaluate --out empty --model model", "--out empty is a folder"),
+    "an unknown model to measure": ("evaluate --model picturebok", "no model named 'picturebok'"),
     "no configuration at all": (["info", "no picture.png"], "no configuration named"),
 }  # fmt: skip
 
