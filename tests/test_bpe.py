@@ -21,7 +21,8 @@ from dalle_edu.errors import ReaderError
 from dalle_edu.tokens import CaptionTokenizer
 
 CAPTIONS = scene_captions("attributes", "train")[:300] + [
-    "woman firefighter: dark skin tone", "man’s shoe", "Côte d’Ivoire’s flag", "keycap: 10", "a café, a crème brûlée!",
+    "woman firefighter: dark skin tone", "man’s shoe", "Côte d’Ivoire’s flag", "keycap: 10",
+    "a café, a crème brûlée!",
     "it's 7 o'clock", "リンゴ 🍎",
 ] * 3  # fmt: skip
 

@@ -33,7 +33,7 @@ def contents(folder):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """An empty folder to work in, with a copy of the trained model as `model` and its configuration as `small.toml`."""
+    """A folder to work in: the trained model as `model`, its configuration as `small.toml`, bad files."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(trained_folder(), tmp_path / "model")
     write_config(tmp_path)
@@ -49,7 +49,8 @@ BAD_INPUT = {
     "unknown model": ("draw x --model picturebok", "There is no model named 'picturebok'"),
     "a folder that is no model": ("draw x --model empty", "holds no config.toml"),
     "unknown configuration": ("info picturebok", "paper-12b, picturebook, toy"),
-    "unknown configuration to train": ("train dvae --config picturebok --out new", "paper-12b, picturebook, toy"),
+    "unknown configuration to train": ("train dvae --config picturebok --out new",
+    "paper-12b, picturebook, toy"),
     "missing configuration file": ("info nowhere.toml", "no configuration file"),
     "empty prompt": (["draw", "", "--model", "model"], "The text is empty"),
     "blank prompt": (["draw", "  ", "--model", "model"], "The text is empty"),
@@ -65,7 +66,8 @@ BAD_INPUT = {
     "no png": ("draw x --out a.jpg --model model", "must end in .png"),
     "no such folder for the png": ("draw x --out nowhere/a.png --model model", "no folder nowhere"),
     "a folder in place of the png": ("draw x --out folder.png --model model", "folder.png"),
-    "a start that is no picture": (["draw", "x", "--model", "model", "--start", "no picture.png", "--keep-rows", "1"], "not a picture"),
+    "a start that is no picture": (["draw", "x", "--model", "model", "--start", "no picture.png",
+    "--keep-rows", "1"], "not a picture"),
     "a start that is missing": ("draw x --model model --start nowhere.png --keep-rows 1", "no such file"),
     "a start without rows": ("draw x --model model --start start.png", "go together"),
     "rows without a start": ("draw x --model model --keep-rows 2", "go together"),
@@ -75,16 +77,21 @@ BAD_INPUT = {
     "unknown option": ("draw x --sampels 3", "No such option"),
     "unknown part": ("train gan --config small.toml --out new", "clip, dalle, dvae"),
     "missing --out": ("train dvae --config small.toml", "Missing option"),
-    "unknown data": ("train dvae --config small.toml --out new --data photos", "emoji, folder, scenes, shards"),
+    "unknown data": ("train dvae --config small.toml --out new --data photos",
+    "emoji, folder, scenes, shards"),
     "data without a path": ("train dvae --config small.toml --out new --data folder", "folder:PATH"),
-    "missing folder of pictures": ("train dvae --config small.toml --out new --data folder:nowhere", "does not exist"),
-    "a folder without pictures": ("train dvae --config small.toml --out new --data folder:empty", "holds no pictures"),
-    "a folder without captions": ("train dvae --config small.toml --out new --data folder:bare", "no captions"),
+    "missing folder of pictures": ("train dvae --config small.toml --out new --data folder:nowhere",
+    "does not exist"),
+    "a folder without pictures": ("train dvae --config small.toml --out new --data folder:empty",
+    "holds no pictures"),
+    "a folder without captions": ("train dvae --config small.toml --out new --data folder:bare",
+    "no captions"),
     "the transformer before its dVAE": ("train dalle --config small.toml --out new", "needs a finished dVAE"),
     "nothing to resume": ("train dvae --config small.toml --out new --resume", "no checkpoint"),
     "already trained": ("train dvae --config small.toml --out model", "already holds a dvae"),
     "another configuration": ("train dvae --config toy --out model --resume", "differs from"),
-    "a device that is none": ("train dvae --config small.toml --out new --device quantum", "--device quantum"),
+    "a device that is none": ("train dvae --config small.toml --out new --device quantum",
+    "--device quantum"),
     "a file in place of the folder": ("train dvae --config small.toml --out start.png", "start.png"),
     "nothing to measure": ("evaluate --samples 0 --model model", "--samples is 0"),
     "a negative seed to measure with": ("evaluate --seed -1 --model model", "--seed is -1"),

@@ -61,7 +61,7 @@ def block(n_in, n_out, kernels):
 
 
 def test_the_paper_s_encoder_and_decoder_have_the_parameters_that_its_numbers_give():
-    # Appendix A.1: 7x7 to 256 channels, four groups of two blocks, a 1x1 convolution to 8,192 logits; and back.
+    # Appendix A.1: 7x7 to 256 channels, four groups of two blocks, a 1x1 convolution to 8,192 logits.
     encoder = convolution(3, 256, 7) + convolution(2048, 8192, 1)
     for n_in, n_out in [(256, 256), (256, 512), (512, 1024), (1024, 2048)]:
         encoder += block(n_in, n_out, (3, 3, 3, 1)) + block(n_out, n_out, (3, 3, 3, 1))

@@ -60,8 +60,10 @@ def test_the_fingerprint_tells_data_apart():
 
 
 @pytest.mark.parametrize("text, source", [
-    ("emoji", {"kind": "emoji"}), ("scenes", {"kind": "scenes"}), ("scenes:objects", {"kind": "scenes", "family": "objects"}),
-    ("folder:C:/my pictures", {"kind": "folder", "path": "C:/my pictures"}), ("shards:a-{0..3}.tar", {"kind": "shards", "path": "a-{0..3}.tar"}),
+    ("emoji", {"kind": "emoji"}), ("scenes", {"kind": "scenes"}), ("scenes:objects", {"kind": "scenes",
+     "family": "objects"}),
+    ("folder:C:/my pictures", {"kind": "folder", "path": "C:/my pictures"}), ("shards:a-{0..3}.tar",
+     {"kind": "shards", "path": "a-{0..3}.tar"}),
 ])  # fmt: skip
 def test_what_the_command_line_says_becomes_a_source(text, source):
     assert parse_data(text) == source
@@ -75,9 +77,11 @@ def test_what_the_command_line_cannot_say_is_refused(text):
 
 @pytest.mark.parametrize("source, sentence", [
     ({}, "kind of data named 'None'"), ({"kind": "video"}, "emoji, folder, scenes, shards"),
-    ({"kind": "scenes", "famly": "objects"}, "no field 'famly'"), (scenes(weight=0), "above 0"), (scenes(weight="much"), "above 0"),
+    ({"kind": "scenes", "famly": "objects"}, "no field 'famly'"), (scenes(weight=0), "above 0"),
+     (scenes(weight="much"), "above 0"),
     ({"kind": "folder"}, "needs a path"), ({"kind": "folder", "path": "no such folder"}, "does not exist"),
-    (scenes(length="many"), "whole number"), (scenes(0), "holds no pictures"), ({"kind": "scenes", "family": "dreams"}, "dreams"),
+    (scenes(length="many"), "whole number"), (scenes(0), "holds no pictures"), ({"kind": "scenes",
+     "family": "dreams"}, "dreams"),
 ])  # fmt: skip
 def test_a_source_that_cannot_be_read_is_refused(source, sentence):
     with pytest.raises(ReaderError, match=sentence):

@@ -123,7 +123,7 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """A file of weights as a reader may have one, for an architecture that open_clip lists: made here, random, small."""
+    """A file of weights as a reader may have one: random, small, for a model that open_clip lists."""
     import json
 
     import open_clip
@@ -152,9 +152,8 @@ def test_weights_from_a_file_give_open_clip_s_own_scores(checkpoint):
     expected = F.cosine_similarity(pictures, texts)
     assert torch.allclose(ours.scores(images, captions), expected, atol=1e-4)
     assert torch.allclose(ours.scores(images, captions, batch=2), expected, atol=1e-4)
-    assert torch.allclose(
-        ours.scores(images[:1].expand(2, -1, -1, -1), captions[:1]), expected[:1].expand(2), atol=1e-4
-    )
+    twice = ours.scores(images[:1].expand(2, -1, -1, -1), captions[:1])
+    assert torch.allclose(twice, expected[:1].expand(2), atol=1e-4)
 
 
 def test_unknown_models_and_missing_files_are_named():

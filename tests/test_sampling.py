@@ -58,7 +58,8 @@ def g(seed=0):
     grid=st.tuples(st.integers(1, 4), st.integers(1, 4)), text_length=st.integers(1, 5),
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=3), kernel=st.sampled_from([1, 3, 11]),
     count=st.integers(1, 3), samples=st.integers(1, 3), seed=st.integers(0, 99),
-    dials=st.sampled_from([{}, {"temperature": 0.3}, {"top_k": 3}, {"top_p": 0.6}, {"temperature": 2.0, "top_k": 5, "top_p": 0.9}]),
+    dials=st.sampled_from([{}, {"temperature": 0.3}, {"top_k": 3}, {"top_p": 0.6}, {"temperature": 2.0,
+    "top_k": 5, "top_p": 0.9}]),
 )  # fmt: skip
 def test_with_the_cache_every_token_is_the_one_without_it(
     grid, text_length, kinds, kernel, count, samples, seed, dials
@@ -164,7 +165,8 @@ def by_hand(logits, temperature=1.0, top_k=0, top_p=1.0):
 
 @settings(deadline=None, max_examples=200)
 @given(
-    logits=st.lists(st.integers(-800, 800), min_size=2, max_size=12, unique=True), temperature=st.floats(0.2, 5),
+    logits=st.lists(st.integers(-800, 800), min_size=2, max_size=12, unique=True),
+    temperature=st.floats(0.2, 5),
     top_k=st.integers(0, 14), top_p=st.floats(0.05, 1),
 )  # fmt: skip
 def test_the_dials_give_the_probabilities_that_numpy_gives(logits, temperature, top_k, top_p):
@@ -196,8 +198,10 @@ def test_draws_have_the_frequencies_of_the_softmax():
     assert chi_square(drawn, logits.softmax(-1).double().numpy()) < 4 + 5 * math.sqrt(2 * 4)
 
 
-@pytest.mark.parametrize("dials", [{"temperature": 0}, {"temperature": -1}, {"temperature": math.nan}, {"temperature": math.inf},
-                                   {"top_k": -1}, {"top_p": 0}, {"top_p": 1.1}, {"top_p": math.nan}])  # fmt: skip
+@pytest.mark.parametrize("dials", [{"temperature": 0}, {"temperature": -1}, {"temperature": math.nan},
+{"temperature": math.inf},
+                                   {"top_k": -1}, {"top_p": 0}, {"top_p": 1.1},
+                                   {"top_p": math.nan}])  # fmt: skip
 def test_dials_that_cannot_be_are_refused_before_any_work(dials):
     with pytest.raises(ReaderError):
         sample_tokens(dalle(), prompts(), **dials, on_step=lambda *_: pytest.fail("it had begun"))
@@ -216,7 +220,8 @@ def test_given_tokens_that_do_not_fit_are_refused(given, keep, sentence):
 
 
 @pytest.mark.parametrize("call", [lambda: first_rows((3, 4), 3), lambda: first_rows((3, 4), -1),
-                                  lambda: outside_rectangle((3, 4), 3, 0), lambda: outside_rectangle((3, 4), 0, -1)])  # fmt: skip
+                                  lambda: outside_rectangle((3, 4), 3, 0), lambda: outside_rectangle((3, 4),
+                                  0, -1)])  # fmt: skip
 def test_places_outside_the_grid_are_refused(call):
     with pytest.raises(ReaderError):
         call()

@@ -1,4 +1,4 @@
-"""What a configuration costs, checked against models that are really built and products that are really counted."""
+"""What a configuration costs, checked against models that are built and products that are counted."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def test_the_flops_are_those_of_a_real_forward_pass():
     with FlopCounterMode(display=False) as counted:
         DiscreteVAE(config.dvae).encoder(torch.zeros(1, 3, 32, 32))
     assert rows["dVAE encoder"] == counted.get_total_flops()
-    # Linear layers only: the counter does not know that a mask leaves products out. Biases and norms are the difference.
+    # Linear layers only: the counter does not know that a mask leaves products out. Biases and norms differ.
     c, model = config.dalle, Dalle(config.dalle)
     with FlopCounterMode(display=False) as counted:
         model.transformer.blocks[0].mlp(torch.zeros(1, c.length, c.width))
