@@ -25,10 +25,18 @@ def plot_mask(
     mask = _as_mask(mask)
     length = len(mask)
     ax = ax or plt.gca()
-    picture = np.ones((length, length, 3))
-    for (rows, columns), colour in _regions(length, text_length):
-        picture[rows, columns][mask[rows, columns]] = _rgb(colour)
-    ax.imshow(picture, interpolation="nearest" if length <= 200 else "antialiased")
+    # With more cells than pixels, few cells would fade to nothing: a pixel is coloured if
+    # any of its cells is True.
+    pixel = -(-length // 400)
+    shown = np.zeros((-(-length // pixel) * pixel,) * 2, dtype=bool)
+    shown[:length, :length] = mask
+    shown = shown.reshape(len(shown) // pixel, pixel, -1, pixel).any(axis=(1, 3))
+    picture = np.ones((*shown.shape, 3))
+    for (rows, columns), colour in _regions(len(shown), text_length // pixel):
+        picture[rows, columns][shown[rows, columns]] = _rgb(colour)
+    edge = len(shown) * pixel - 0.5
+    ax.imshow(picture, interpolation="nearest", extent=(-0.5, edge, edge, -0.5))
+    ax.locator_params(nbins=6, integer=True)
     if length <= 48:
         ax.set_xticks(np.arange(-0.5, length), minor=True)
         ax.set_yticks(np.arange(-0.5, length), minor=True)
