@@ -2,7 +2,7 @@
 
 repeat: join the pair of neighbouring pieces that occurs most often, until the vocabulary is full
 
-Sennrich, Haddow & Birch 2016, arXiv 1508.07909; dropout: Provilkov, Emelianenko & Voita 2020, arXiv 1910.13267.
+Sennrich, Haddow & Birch 2016, arXiv 1508.07909; dropout: Provilkov et al. 2020, arXiv 1910.13267.
 """
 
 import json
@@ -17,9 +17,9 @@ from torch import Tensor
 from dalle_edu.errors import ReaderError
 from dalle_edu.tokens import BYTES, CaptionTokenizer
 
-# A word with the space before it, a number, or a run of signs: pieces never reach over such a border (GPT-2's rule).
+# A word with the space before it, a number, or a run of signs: pieces stay inside one (GPT-2's rule).
 WORD = re.compile(r"'(?:s|t|re|ve|m|ll|d)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+")
-# The order in which `tokenizers` numbers the bytes: those that can be printed come first. It decides between equals.
+# The order in which `tokenizers` numbers the bytes, printable ones first. It decides between equals.
 _PRINTABLE = [*range(33, 127), *range(161, 173), *range(174, 256)]
 ALPHABET = [bytes([b]) for b in _PRINTABLE + sorted(set(range(BYTES)) - set(_PRINTABLE))]
 
@@ -32,7 +32,7 @@ def words(text: str) -> list[bytes]:
 
 
 def count_pairs(spellings: dict[bytes, list[bytes]], counts: Counter) -> Counter:
-    """How often two pieces stand side by side, if word w is spelled `spellings[w]` and occurs `counts[w]` times."""
+    """How often pieces stand side by side: word w is spelled `spellings[w]` and occurs `counts[w]` times."""
     pairs = Counter()
     for word, pieces in spellings.items():
         for pair in zip(pieces, pieces[1:], strict=False):
@@ -80,9 +80,9 @@ def split(
 ) -> list[bytes]:
     """The pieces of a caption: in each word the earliest merge that fits, again and again, until none does.
 
-    With `dropout` each possible join is left out with that chance each time it is considered, so that the same word
-    is spelled in several ways (Provilkov et al. 2020, algorithm 1; DALL-E: 0.1, section 2.2). Raises ReaderError for a
-    chance outside [0, 1].
+    With `dropout` each possible join is left out with that chance each time it is considered, so that the
+    same word is spelled in several ways (Provilkov et al. 2020, algorithm 1; DALL-E: 0.1). Raises
+    ReaderError for a chance outside [0, 1].
     """
     if not 0 <= dropout <= 1:
         raise ReaderError(f"dropout is {dropout}; it is a chance, from 0 (never) to 1 (bytes only).")
@@ -105,7 +105,7 @@ def split(
 
 def merges_of(tokenizer: CaptionTokenizer) -> list[Pair]:
     """The merges inside a trained `CaptionTokenizer`, in bytes."""
-    # `tokenizers` writes each byte as one printable character: itself, or 256, 257, ... for those that are not.
+    # `tokenizers` writes each byte as one character: itself, or 256, 257, ... if it cannot be printed.
     byte = {chr(b): b for b in _PRINTABLE}
     byte |= {chr(256 + i): b for i, b in enumerate(sorted(set(range(BYTES)) - set(_PRINTABLE)))}
     stored = json.loads(tokenizer.tokenizer.to_str())["model"]["merges"]
@@ -129,7 +129,7 @@ def encode_with_dropout(
     dropout: float = 0.1,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """`CaptionTokenizer.encode` with BPE dropout: (batch, text_length) int64; what is too long is cut, as in training."""
+    """`CaptionTokenizer.encode` with BPE dropout: (batch, text_length) int64; what is too long is cut."""
     texts, merges, number = list(texts), merges_of(tokenizer), numbers_of(tokenizer)
     out = (tokenizer.vocabulary + torch.arange(text_length)).repeat(len(texts), 1)
     for row, text in enumerate(texts):

@@ -1,4 +1,4 @@
-"""The `dalle-edu` command: draw, train, evaluate, info, and the book itself. Torch is imported only where it is used."""
+"""The `dalle-edu` command: draw, train, evaluate, info, book. Torch is imported only where it is used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ModelOption = Annotated[str, typer.Option("--model", help="A shipped model's name, or a folder that `train` wrote.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="A shipped model's name, or a folder that `train` wrote.")
+]
 
 
 @app.command()
@@ -37,7 +39,10 @@ def draw(
     _require(out.suffix.lower() == ".png", f"--out {out} must end in .png.")
     _require(not out.is_dir(), f"--out {out} is a folder: name a file in it.")
     _require(out.parent.is_dir(), f"--out {out}: there is no folder {out.parent}.")
-    _require((start is None) == (keep_rows == 0), "--start and --keep-rows go together: a picture, and how much of it to keep.")
+    _require(
+        (start is None) == (keep_rows == 0),
+        "--start and --keep-rows go together: a picture, and how much of it to keep.",
+    )
     from dalle_edu.drawing import load
 
     loaded = load(model)
@@ -59,7 +64,8 @@ def draw(
     )
     drawing.best(best).save(out, columns=4, scale=4)
     scores = ", ".join(f"{score:.3f}" for score in drawing.scores[:best].tolist())
-    print(f"{out}: the best {min(best, len(drawing))} of {len(drawing)} drawings of {prompt!r}; CLIP similarity {scores}")
+    count = f"{min(best, len(drawing))} of {len(drawing)}"
+    print(f"{out}: the best {count} drawings of {prompt!r}; CLIP similarity {scores}")
 
 
 @app.command()
@@ -67,7 +73,9 @@ def train(
     part: Annotated[str, typer.Argument(help="dvae, clip or dalle, in this order.")],
     config: Annotated[str, typer.Option(help="A shipped configuration's name, or a TOML file.")],
     out: Annotated[Path, typer.Option(help="The folder of the model; all its parts go into one.")],
-    data: Annotated[list[str] | None, typer.Option(help="emoji, scenes[:FAMILY], folder:PATH or shards:PATH.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="emoji, scenes[:FAMILY], folder:PATH or shards:PATH.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
 ) -> None:
@@ -92,7 +100,7 @@ def evaluate(
     samples: Annotated[int, typer.Option(help="Pictures to draw for each family.")] = 32,
     seed: Annotated[int, typer.Option(help="The same seed measures the same figures.")] = 0,
 ) -> None:
-    """Measure a model: reconstruction, codebook, CLIP retrieval, and drawings of held-out captions, judged."""
+    """Measure a model: reconstruction, codebook, CLIP retrieval, and drawings of held-out captions."""
     _require(samples >= 1, f"--samples is {samples}; at least one is needed.")
     _require(0 <= seed < 2**63, f"--seed is {seed}; it must be a whole number from 0 to 2**63 - 1.")
     _require(out is None or not out.is_dir(), f"--out {out} is a folder: name a file in it.")
@@ -108,8 +116,10 @@ def evaluate(
 
 
 @app.command()
-def info(config: Annotated[str, typer.Argument(help="A shipped configuration's name, or a TOML file.")]) -> None:
-    """Parameters, memory and arithmetic of a configuration, a line a part. Builds nothing, so paper-12b fits."""
+def info(
+    config: Annotated[str, typer.Argument(help="A shipped configuration's name, or a TOML file.")],
+) -> None:
+    """Parameters, memory and arithmetic of a configuration, a line a part. Builds nothing: paper-12b fits."""
     from dalle_edu.configs import read_config
     from dalle_edu.scale import table
 
@@ -143,11 +153,12 @@ def _use_device(name: str) -> str:
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ReaderError(f"--device {name} cannot be used here ({error}): leave it out to train on the CPU.") from error
+        sentence = f"--device {name} cannot be used here ({error}): leave it out to train on the CPU."
+        raise ReaderError(sentence) from error
     return name
 
 
-# What typer raises for a command line that it cannot read; typer may carry its own copy of click or use the real one.
+# What typer raises for a command line that it cannot read (its own click, or the real one).
 _USAGE_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
@@ -161,7 +172,7 @@ def main(arguments: list[str] | None = None) -> None:
     except _USAGE_ERROR as error:
         said = error.format_message()
         sentence = f"{said}{'' if said.endswith(('.', '?')) else '.'} See {_help_command(error)}."
-    except OSError as error:  # a full disk, a folder that may not be written to, a file where a folder should be
+    except OSError as error:  # a full disk, a folder that may not be written to
         sentence = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
     print("dalle-edu:", " ".join(sentence.split()), file=sys.stderr)
     raise SystemExit(2)

@@ -57,7 +57,7 @@ def check_join(join):
 
 @exercise
 def check_pad(pad):
-    """`pad(tokens, text_length, vocabulary)`: a list of tokens as (text_length,) int64 with padding tokens."""
+    """`pad(tokens, text_length, vocabulary)`: a list of tokens as (text_length,) int64, padded."""
     value = pad([5, 3, 9], 6, 100)
     need_tensor(value, (6,))
     need(value.dtype == torch.int64, f"tokens are int64, not {value.dtype}.")
@@ -67,8 +67,8 @@ def check_pad(pad):
     )
     need(
         value[3:].tolist() != [100, 101, 102],
-        "padding is counted from the caption's end; it must be `vocabulary` + its position in the stream, whatever "
-        "the caption's length.",
+        "padding is counted from the caption's end; it must be `vocabulary` + its position in the stream, "
+        "whatever the caption's length.",
     )
     need(
         value[3:].tolist() != [3, 4, 5],

@@ -2,6 +2,8 @@
 
 stream = words, padding of the empty places, picture tokens in raster order (Ramesh et al. 2021, section 2.2)
 """
+# The script at the end is JavaScript with long lines.
+# ruff: noqa: E501
 
 import matplotlib.pyplot as plt
 import torch
