@@ -95,8 +95,8 @@ def attention_explorer(
     size = sum(len(text) for layer in data["maps"] for head in layer for text in head)
     if size > _LIMIT:
         raise ReaderError(
-            f"{maps.shape[0]} layers of {maps.shape[1]} heads make a figure of {size / 1e6:.0f} MB, too much for "
-            "a notebook; average the heads first: weights.mean(1)."
+            f"{maps.shape[0]} layers of {maps.shape[1]} heads make a figure of {size / 1e6:.0f} MB, too much "
+            "for a notebook; average the heads first: weights.mean(1)."
         )
     figure = plt.figure(figsize=(7, 3.4))
     plot_attention(maps[-1].mean(0), query, text_length, grid, words=words, picture=picture)
