@@ -8,7 +8,6 @@ combinations.
 
 import argparse
 import json
-import math
 from pathlib import Path
 
 import torch
@@ -18,14 +17,7 @@ from dalle_edu.abilities import judge
 from dalle_edu.data.scene_errors import wrong_picture
 from dalle_edu.data.scene_families import Dice
 from dalle_edu.data.scenes import FAMILIES, Scenes
-
-
-def wilson(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's interval for a share (Wilson 1927), which stays inside [0, 1] where the usual one does not."""
-    share, z2 = right / total, z * z
-    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = z / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
-    return max(0.0, middle - half), min(1.0, middle + half)
+from dalle_edu.evaluation import wilson
 
 
 def spoil(image: torch.Tensor, noise: float, blur: float, generator: torch.Generator) -> torch.Tensor:

@@ -11,7 +11,6 @@ import math
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from dalle_edu.data import EmojiPictures, Scenes
 from dalle_edu.drawing import DrawingModel
@@ -19,6 +18,7 @@ from dalle_edu.dvae import peak_signal_to_noise
 from dalle_edu.reranking import rank
 from dalle_edu.sampling import sample_tokens
 from dalle_edu.training import write_text
+from dalle_edu.vqvae import perplexity
 
 FAMILIES = ("attributes", "objects", "solids", "inside", "context")
 BEST_OF = 8
@@ -32,26 +32,20 @@ def wilson(right: int, of: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def perplexity(counts: Tensor) -> float:
-    """exp of the entropy of how often each code is used: the number of codes that would be used as evenly."""
-    p = counts[counts > 0].double() / counts.sum()
-    return float(torch.exp(-(p * p.log()).sum()))
-
-
 def reconstruction(model: DrawingModel, count: int = 100) -> dict[str, float]:
     """The dVAE on pictures it never saw: decibels, share of codes in use, and perplexity off the plain background."""
     size = model.config.dvae.image_size
     emoji = EmojiPictures(size=size, split="test").pictures
     scenes = Scenes("all", size, seed=1, length=count, split="test")
     scenes = torch.stack([scenes[i][0] for i in range(count)])
-    tokens = model.vae.encode(emoji)
-    usage = model.vae.codebook_usage(torch.cat((tokens.flatten(), model.vae.encode(scenes).flatten())))
+    tokens, scene_tokens = model.vae.encode(emoji), model.vae.encode(scenes)
+    usage = model.vae.codebook_usage(torch.cat((tokens.flatten(), scene_tokens.flatten())))
     background = int(torch.mode(tokens.flatten()).values)
     off_background = usage.clone()
     off_background[background] = 0
     return {
         "emoji_decibels": float(peak_signal_to_noise(emoji, model.vae.decode(tokens)).mean()),
-        "scenes_decibels": float(peak_signal_to_noise(scenes, model.vae.decode(model.vae.encode(scenes))).mean()),
+        "scenes_decibels": float(peak_signal_to_noise(scenes, model.vae.decode(scene_tokens)).mean()),
         "codes_used": float((usage > 0).float().mean()),
         "perplexity_off_background": perplexity(off_background),
     }
