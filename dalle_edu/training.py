@@ -38,6 +38,7 @@ class TrainingConfig:
     `learning_rate` is reached after `warmup` steps and falls along a cosine to `final_learning_rate` at `steps`.
     `weight_average` is the decay of an exponential moving average of the weights (0: none; the paper: 0.999 for the
     dVAE, A.2). `precision` is "float32" or "bfloat16" (autocast). `gradient_clip` bounds the gradient's norm (0: no bound).
+    `optimizer` is "adamw" (the paper's) or "muon" (Jordan et al. 2024): Muon for the matrices of a transformer's blocks, AdamW for the rest.
     """
 
     steps: int
@@ -51,6 +52,7 @@ class TrainingConfig:
     gradient_clip: float = 0.0
     weight_average: float = 0.0
     precision: str = "float32"
+    optimizer: str = "adamw"
     checkpoint_every: int = 200
     seed: int = 0
 
@@ -74,14 +76,25 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
-def optimizer_for(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW with decay on matrices and kernels only: shrinking a bias or a norm's gain has no use."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
+def optimizers_for(model: nn.Module, config: TrainingConfig) -> list[torch.optim.Optimizer]:
+    """AdamW with decay on matrices and kernels only: shrinking a bias or a norm's gain has no use. With "muon", the matrices of
+    the blocks go to Muon instead, whose updates are scaled to the size of AdamW's, so that both share a learning rate."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in named if config.optimizer == "muon" and "blocks." in name and p.dim() == 2]
+    taken = {id(p) for p in matrices}
+    parameters = [p for _, p in named if id(p) not in taken]
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.beta_1, config.beta_2), eps=1e-8)
+    optimizers = [torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.beta_1, config.beta_2), eps=1e-8)]
+    if matrices:
+        optimizers.append(
+            torch.optim.Muon(
+                matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
+            )
+        )
+    return optimizers
 
 
 class Run:
@@ -90,10 +103,12 @@ class Run:
     def __init__(self, model: nn.Module, config: TrainingConfig, description: Mapping | None = None):
         if config.precision not in ("float32", "bfloat16"):
             raise ReaderError(f"precision is {config.precision!r}; it must be 'float32' or 'bfloat16'.")
+        if config.optimizer not in ("adamw", "muon"):
+            raise ReaderError(f"optimizer is {config.optimizer!r}; it must be 'adamw' or 'muon'.")
         self.model = model
         self.config = config
         self.description = json.loads(json.dumps(description or {}))  # what a checkpoint must agree with to be resumed
-        self.optimizer = optimizer_for(model, config)
+        self.optimizers = optimizers_for(model, config)
         self.average = {n: p.detach().clone() for n, p in model.named_parameters()} if config.weight_average else {}
         self.step = 0
         self.seconds = 0.0
@@ -105,8 +120,9 @@ class Run:
         """
         config = self.config
         rate = learning_rate(self.step, config)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
         device = next(self.model.parameters()).device.type
         autocast = torch.autocast(device, torch.bfloat16, enabled=config.precision == "bfloat16")
         with autocast:
@@ -116,11 +132,12 @@ class Run:
             raise ReaderError(
                 f"The loss became {float(parts['loss'].detach())} at step {self.step}: try a lower learning_rate, or gradient_clip."
             )
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         parts["loss"].backward()
         if config.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         if self.average:
             # A young average trusts new weights more: with a fixed decay it would remember the random start for long.
             decay = min(config.weight_average, (1 + self.step) / (10 + self.step))
@@ -135,13 +152,16 @@ class Run:
         state = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         return state | {name: tensor.clone() for name, tensor in self.average.items()}
 
+    def _owner(self, parameter: nn.Parameter) -> torch.optim.Optimizer:
+        return next(o for o in self.optimizers if any(parameter is p for g in o.param_groups for p in g["params"]))
+
     def save(self, folder: Path) -> None:
         """Writes a checkpoint into `folder`; whatever interrupts it, the checkpoint before it stays whole."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
         tensors |= {f"average.{n}": t for n, t in self.average.items()}
         for name, parameter in self.model.named_parameters():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
+            for key, value in self._owner(parameter).state.get(parameter, {}).items():
                 tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value)
         name = f"checkpoint-{self.step:07d}.safetensors"
         write_tensors(folder / name, tensors)
@@ -176,7 +196,7 @@ class Run:
             for name, parameter in self.model.named_parameters():
                 own = {k.rpartition(".")[2]: v for k, v in moments.items() if k.rpartition(".")[0] == name}
                 if own:
-                    self.optimizer.state[parameter] = own
+                    self._owner(parameter).state[parameter] = own
         except (RuntimeError, KeyError) as error:
             raise ReaderError(f"The checkpoint in {folder} does not fit this model: {_first_line(error)}") from error
         self.step, self.seconds = state["step"], state["seconds"]

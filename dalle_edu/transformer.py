@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from dalle_edu.errors import ReaderError
 from dalle_edu.masks import attention_mask, layer_kinds, picture_keys
+from dalle_edu.sparse import sparse_attention
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,11 @@ class Attention(nn.Module):
         """(batch, length, width) -> the same; a stream cut short at its end works as well (its mask is a corner)."""
         query, key, value = self.split(x)
         c, length = self.config, x.shape[1]
-        mask = mask_on(x.device, self.kind, c.text_length, c.grid, c.kernel)[:length, :length]
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        if length == c.length:
+            mixed = sparse_attention(query, key, value, self.kind, c.text_length, c.grid, c.kernel)
+        else:  # no whole rows and columns to share work between: every score, and the mask
+            mask = mask_on(x.device, self.kind, c.text_length, c.grid, c.kernel)[:length, :length]
+            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.out(mixed.transpose(1, 2).reshape(x.shape))
 
     def step(self, x: Tensor, position: Tensor, cache: dict[str, Tensor]) -> Tensor:
