@@ -1,6 +1,6 @@
-"""A sentence becomes pictures: tokenizer, transformer, dVAE and CLIP of one trained model, joined (chapter 0).
+"""A sentence becomes pictures: tokenizer, transformer, dVAE and CLIP of one model, joined (chapter 0).
 
-    text -> text tokens -> picture tokens, drawn one after another -> pictures -> ranked by CLIP, best first
+text -> text tokens -> picture tokens, drawn one after another -> pictures -> ranked by CLIP, best first
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dalle_edu.dalle import Dalle
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError, unknown_name
 from dalle_edu.reranking import PictureClip, build_clip, rank
-from dalle_edu.sampling import adjust_logits, first_rows, sample_tokens
+from dalle_edu.sampling import check_dials, first_rows, sample_tokens
 from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.training import load_weights
 
@@ -46,8 +46,11 @@ def load(name: str | Path = "picturebook") -> DrawingModel:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Samples of one prompt, best first. `images` (N, 3, size, size) float32 in [0, 1], `tokens` (N, height * width) int64,
-    `scores` (N,) CLIP similarity, falling (all NaN for a model without CLIP). In a notebook it shows itself."""
+    """Samples of one prompt, best first; in a notebook it shows itself.
+
+    `images` (N, 3, size, size) float32 in [0, 1], `tokens` (N, height * width) int64, `scores` (N,) CLIP
+    similarity, falling (all NaN without a CLIP).
+    """
 
     prompt: str
     images: Tensor
@@ -66,7 +69,7 @@ class Drawing:
         return contact_sheet(self.images, columns, scale)
 
     def save(self, path: str | Path, columns: int = 8, scale: int = 2) -> None:
-        """Writes the sheet as PNG, whole or not at all, with the prompt and the licence of the training pictures inside."""
+        """Writes the sheet as PNG, whole or not at all, with the prompt and the pictures' licence in it."""
         from PIL.PngImagePlugin import PngInfo
 
         from dalle_edu.data.emoji import EmojiPictures
@@ -90,7 +93,7 @@ class Drawing:
 
 
 def contact_sheet(images: Tensor, columns: int = 8, scale: int = 2, gap: int = 2):
-    """Pictures (N, 3, H, W) in [0, 1] -> one Pillow image, in rows of `columns`, with `gap` grey pixels between them."""
+    """Pictures (N, 3, H, W) in [0, 1] -> one Pillow image, in rows of `columns`, `gap` grey pixels apart."""
     from PIL import Image
 
     count, _, height, width = images.shape
@@ -106,7 +109,7 @@ def contact_sheet(images: Tensor, columns: int = 8, scale: int = 2, gap: int = 2
 
 
 class DrawingModel:
-    """A model as a folder holds it: `config`, `tokenizer`, `vae`, `dalle`, and `clip` where there is one (else None)."""
+    """A model as a folder holds it: `config`, `tokenizer`, `vae`, `dalle`, and `clip` or None."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -120,21 +123,23 @@ class DrawingModel:
     def clip(self) -> PictureClip | None:
         """The CLIP that ranks, loaded when it is first asked for: open_clip is slow to import."""
         if self._clip is None and (self.folder / "clip.safetensors").is_file():
-            self._clip = load_weights(build_clip(self.config.clip, self.tokenizer), self.folder / "clip.safetensors")
+            clip = build_clip(self.config.clip, self.tokenizer)
+            self._clip = load_weights(clip, self.folder / "clip.safetensors")
         return self._clip
 
     def encode_text(self, prompts: str | list[str], cut: bool = False) -> Tensor:
-        """Prompts -> (prompts, text_length) int64. Raises ReaderError for one that is empty, or too long and not to be cut."""
+        """Prompts -> (prompts, text_length) int64. ReaderError for empty ones, and long ones unless `cut`."""
         text = self.tokenizer.encode(prompts, self.config.dalle.text_length, cut)
         padding = self.config.dalle.text_vocabulary - self.tokenizer.vocabulary
         return torch.where(text >= self.tokenizer.vocabulary, text + padding, text)
 
     def pictures(self, tokens: Tensor, batch: int = 64) -> Tensor:
         """Tokens (N, height * width) -> pictures (N, 3, size, size) in [0, 1]."""
-        return torch.cat([self.vae.decode(part.view(-1, *self.config.dalle.grid)) for part in tokens.split(batch)])
+        grids = tokens.view(-1, *self.config.dalle.grid)
+        return torch.cat([self.vae.decode(part) for part in grids.split(batch)])
 
     def score(self, images: Tensor, prompt: str) -> Tensor:
-        """CLIP similarity of pictures (N, 3, size, size) with one text: (N,); NaN for a model without CLIP."""
+        """CLIP similarity of pictures (N, 3, size, size) with one text: (N,); NaN without a CLIP."""
         if self.clip is None:
             return torch.full((len(images),), math.nan)
         return self.clip.scores(images, self.tokenizer.encode(prompt, self.config.clip.text_length, cut=True))
@@ -154,28 +159,29 @@ class DrawingModel:
         batch: int = 64,
         progress: bool = False,
         on_step: Callable[[int, Tensor], None] | None = None,
+        on_batch: Callable[[Drawing], None] | None = None,
     ) -> Drawing:
-        """Draws `samples` pictures of `prompt`, ranked by CLIP.
+        """Draws `samples` pictures of `prompt`, ranked by CLIP. The same seed gives the same pictures.
 
-        `start` (3, size, size) in [0, 1] is a picture whose first `keep_rows` rows of tokens are kept, or those that `keep`
-        (height * width,) names. Memory does not grow with `samples`: `batch` are drawn at a time. Interrupted (Ctrl-C), it
-        returns what is finished. The same seed gives the same pictures. Raises ReaderError for values that cannot be.
+        `start` (3, size, size) in [0, 1] is a picture whose first `keep_rows` rows of tokens are kept, or
+        those that `keep` (height * width,) names. `batch` samples are drawn, decoded and scored at a time, so
+        that memory does not grow with `samples`. `on_step(j, token)` is told each token of a batch,
+        `on_batch(drawing)` all that is finished so far. Interrupted (Ctrl-C), it returns the batches that are
+        finished, with a warning; before the first is finished it raises KeyboardInterrupt. Raises
+        ReaderError for values that cannot be.
         """
         if samples < 1 or batch < 1:
-            raise ReaderError(f"{samples} samples in batches of {batch} are asked for: at least one of each is needed.")
+            raise ReaderError(
+                f"{samples} samples in batches of {batch} are asked for: at least one of each is needed."
+            )
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise ReaderError(f"seed is {seed!r}; it must be a whole number from 0 to 2**63 - 1.")
+        check_dials(temperature, top_k, top_p)
         text = self.encode_text(prompt)
-        given = None
-        if start is not None:
-            given = self.vae.encode(start[None]).flatten()
-            keep = first_rows(self.config.dalle.grid, keep_rows) if keep is None else keep
-        elif keep_rows or keep is not None:
-            raise ReaderError("Rows are to be kept, but of no picture: give the picture to start from as well.")
-        adjust_logits(torch.zeros(1), temperature, top_k, top_p)  # a wrong dial should fail before the bar is shown
+        given, keep = self._start(start, keep_rows, keep)
         generator = torch.Generator().manual_seed(seed)
-        dials = dict(temperature=temperature, top_k=top_k, top_p=top_p, given=given, keep=keep, generator=generator)
-        finished: list[Tensor] = []
+        dials = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "generator": generator}
+        finished: list[Drawing] = []
         with _progress(samples * self.config.dalle.picture_length, progress) as advance:
             try:
                 while (left := samples - sum(map(len, finished))) > 0:
@@ -186,16 +192,43 @@ class DrawingModel:
                         if on_step is not None:
                             on_step(j, token)
 
-                    finished.append(sample_tokens(self.dalle, text, count, on_step=step, **dials))
+                    tokens = sample_tokens(
+                        self.dalle, text, count, given=given, keep=keep, on_step=step, **dials
+                    )
+                    images = self.pictures(tokens)
+                    finished.append(Drawing(prompt, images, tokens, self.score(images, prompt)))
+                    if on_batch is not None:
+                        on_batch(ranked(finished))
             except KeyboardInterrupt:
                 if not finished:
                     raise
-                warnings.warn(f"Interrupted: {sum(map(len, finished))} of {samples} samples are kept.", stacklevel=2)
-        tokens = torch.cat(finished)
-        images = self.pictures(tokens)
-        scores = self.score(images, prompt)
-        order = rank(scores) if self.clip is not None else torch.arange(len(tokens))
-        return Drawing(prompt, images[order], tokens[order], scores[order])
+                kept = sum(map(len, finished))
+                warnings.warn(f"Interrupted: {kept} of {samples} samples are kept.", stacklevel=2)
+        return ranked(finished)
+
+    def _start(self, picture: Tensor | None, keep_rows: int, keep: Tensor | None):
+        """What `sample_tokens` calls `given` and `keep`, from a picture and how much of it to keep."""
+        if picture is None:
+            if keep_rows or keep is not None:
+                raise ReaderError("Rows are to be kept, but of no picture: give the picture to start from.")
+            return None, None
+        size = self.config.dvae.image_size
+        if picture.shape != (3, size, size):
+            raise ReaderError(
+                f"The picture to start from is {tuple(picture.shape)}, this model's are (3, {size}, {size}): "
+                f"read a file with dalle_edu.data.folder.read_picture(file, {size})."
+            )
+        given = self.vae.encode(picture[None]).flatten()
+        return given, first_rows(self.config.dalle.grid, keep_rows) if keep is None else keep
+
+
+def ranked(drawings: list[Drawing]) -> Drawing:
+    """Drawings of one prompt as one, best first; without a CLIP, in the order in which they were drawn."""
+    scores = torch.cat([drawing.scores for drawing in drawings])
+    order = torch.arange(len(scores)) if scores.isnan().any() else rank(scores)
+    images = torch.cat([drawing.images for drawing in drawings])[order]
+    tokens = torch.cat([drawing.tokens for drawing in drawings])[order]
+    return Drawing(drawings[0].prompt, images, tokens, scores[order])
 
 
 class _progress:
@@ -204,7 +237,8 @@ class _progress:
     def __init__(self, total: int, show: bool):
         from tqdm.auto import tqdm
 
-        self.bar = tqdm(total=total, disable=not show, unit="token", unit_scale=True, desc="drawing", mininterval=0.2)
+        look = {"unit": "token", "unit_scale": True, "desc": "drawing", "mininterval": 0.2}
+        self.bar = tqdm(total=total, disable=not show, **look)
 
     def __enter__(self) -> Callable[[int], object]:
         return self.bar.update

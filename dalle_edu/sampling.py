@@ -1,7 +1,7 @@
 """Drawing picture tokens one after another, each from the distribution that the model gives it (chapter 10).
 
-    z_j ~ softmax(logits_j / temperature), from all codes, or from the top_k most probable, or from the smallest set
-    that holds the probability top_p (Holtzman et al. 2020)
+    z_j ~ softmax(logits_j / temperature), from all codes, or from the top_k most probable, or from the
+    smallest set that holds the probability top_p (Holtzman et al. 2020)
 
 Ramesh et al. 2021, section 2.6 and figure 3: temperature 1; a picture may be given in part.
 """
@@ -14,20 +14,25 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dalle_edu.dalle import Dalle
+from dalle_edu.dalle import Dalle, DalleConfig
 from dalle_edu.errors import ReaderError
+
+
+def check_dials(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> None:
+    """Raises ReaderError for a temperature, top_k or top_p that cannot be; see `adjust_logits`."""
+    if not temperature > 0 or not math.isfinite(temperature):
+        raise ReaderError(f"temperature is {temperature}; it must be above 0 (1: the model as it is).")
+    if top_k < 0 or not 0 < top_p <= 1:
+        raise ReaderError(f"top_k is {top_k}, top_p is {top_p}: top_k must be 0 or more, top_p in (0, 1].")
 
 
 def adjust_logits(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> Tensor:
     """(..., vocabulary) logits of the distribution that is drawn from: those left out become -inf.
 
-    `temperature` > 0 divides the logits; `top_k` keeps the k largest (0: all); `top_p` in (0, 1] keeps the fewest that
-    together hold at least that probability. Raises ReaderError for values outside.
+    `temperature` > 0 divides the logits; `top_k` keeps the k largest (0: all); `top_p` in (0, 1] keeps the
+    fewest that together hold at least that probability. Raises ReaderError for values outside.
     """
-    if not temperature > 0 or not math.isfinite(temperature):
-        raise ReaderError(f"temperature is {temperature}; it must be above 0 (1 draws from the model as it is).")
-    if top_k < 0 or not 0 < top_p <= 1:
-        raise ReaderError(f"top_k is {top_k}, top_p is {top_p}: top_k must be 0 (all) or more, top_p in (0, 1].")
+    check_dials(temperature, top_k, top_p)
     logits = logits / temperature
     if top_k and top_k < logits.shape[-1]:
         # The k largest by rank, not by value, so that equal logits do not smuggle in more than k.
@@ -64,16 +69,17 @@ def sample_tokens(
     generator: torch.Generator | None = None,
     on_step: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
-    """Draws pictures for texts: `text` (prompts, text_length) -> tokens (prompts * samples, picture_length) int64.
+    """Draws pictures for texts: `text` (prompts, text_length) -> (prompts * samples, picture_length) int64.
 
-    Samples of one prompt stand together. `given` (picture_length,) or (prompts * samples, picture_length) tokens are used where
-    `keep` (picture_length,) bool is True: the first rows of a picture, or all but a rectangle that reaches its bottom-right
-    corner. The others see everything before them, given or drawn. `on_step(j, token)` is called after each token.
-    The text is read once a prompt, each later step reads only the keys in its mask.
+    Samples of one prompt stand together. `given` (picture_length,) or (prompts * samples, picture_length)
+    tokens are used where `keep` (picture_length,) bool is True: the first rows of a picture, or all but a
+    rectangle that reaches its bottom-right corner. The others see everything before them, given or drawn.
+    `on_step(j, token)` is called after each token. The text is read once a prompt, each later step reads only
+    the keys in its mask. Raises ReaderError for dials that cannot be and for given tokens that do not fit.
     """
+    check_dials(temperature, top_k, top_p)  # a wrong dial should fail before any work
     config = model.config
     keep, given = _given(config, text.shape[0] * samples, given, keep, text.device)
-    adjust_logits(torch.zeros(1), temperature, top_k, top_p)  # a wrong dial should fail before any work
     states, cache = model.transformer.prefill(model.embed_text(text), samples)
     state = states[:, -1].repeat_interleave(samples, dim=0)
     positions = model.picture_positions()
@@ -82,7 +88,8 @@ def sample_tokens(
         if keep[j]:
             tokens[:, j] = given[:, j]
         else:
-            tokens[:, j] = draw_from(adjust_logits(model.image_logits(state).float(), temperature, top_k, top_p), generator)
+            logits = model.image_logits(state).float()
+            tokens[:, j] = draw_from(adjust_logits(logits, temperature, top_k, top_p), generator)
         if on_step is not None:
             on_step(j, tokens[:, j])
         if j + 1 < config.picture_length:
@@ -102,8 +109,10 @@ def sample_tokens_plain(
     top_p: float = 1.0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """`sample_tokens` as the definition says it: the whole stream is computed anew for each token. Slow, and the measure
-    that the cached form must agree with."""
+    """`sample_tokens` as the definition says it: the whole stream is computed anew for each token.
+
+    Slow, and the measure that the cached form must agree with.
+    """
     text = text.repeat_interleave(samples, dim=0)
     tokens = torch.empty(text.shape[0], 0, dtype=torch.int64, device=text.device)
     for _ in range(model.config.picture_length):
@@ -120,12 +129,15 @@ def first_rows(grid: tuple[int, int], rows: int) -> Tensor:
     """
     height, width = grid
     if not 0 <= rows < height:
-        raise ReaderError(f"{rows} rows are to be kept, the picture has {height} rows of tokens: keep 0 to {height - 1}.")
+        raise ReaderError(f"{rows} rows of the picture's {height} are to be kept: keep 0 to {height - 1}.")
     return torch.arange(height * width) < rows * width
 
 
 def outside_rectangle(grid: tuple[int, int], top: int, left: int) -> Tensor:
-    """The `keep` for drawing anew the rectangle from (top, left) to the bottom-right corner: (height * width,) bool."""
+    """The `keep` for drawing anew the rectangle from (top, left) to the bottom-right corner.
+
+    (height * width,) bool. Raises ReaderError for a corner outside the grid.
+    """
     height, width = grid
     if not (0 <= top < height and 0 <= left < width):
         raise ReaderError(f"The corner ({top}, {left}) lies outside the grid of {height} x {width} tokens.")
@@ -133,15 +145,23 @@ def outside_rectangle(grid: tuple[int, int], top: int, left: int) -> Tensor:
     return (position // width < top) | (position % width < left)
 
 
-def _given(config, batch: int, given: Tensor | None, keep: Tensor | None, device) -> tuple[list[bool], Tensor | None]:
+def _given(config: DalleConfig, batch: int, given: Tensor | None, keep: Tensor | None, device):
+    """`keep` as a list of bools, and `given` as (batch, picture_length) or None. Refuses misfits."""
     if (given is None) != (keep is None):
         raise ReaderError("`given` and `keep` go together: the tokens, and which of them to keep.")
     if given is None:
         return [False] * config.picture_length, None
-    if given.shape[-1] != config.picture_length or keep.shape != (config.picture_length,):
+    length = config.picture_length
+    if given.shape[-1] != length or keep.shape != (length,):
+        counts = f"`given` has {given.shape[-1]} tokens and `keep` {len(keep)}"
+        raise ReaderError(f"{counts}, the picture has {length}.")
+    if given.dim() > 2 or (given.dim() == 2 and len(given) not in (1, batch)):
         raise ReaderError(
-            f"`given` has {given.shape[-1]} tokens and `keep` {len(keep)}, the picture has {config.picture_length}."
+            f"`given` is {tuple(given.shape)}: give one picture ({length},) or {batch} of them, one a sample."
         )
     if not 0 <= int(given.min()) <= int(given.max()) < config.image_vocabulary:
-        raise ReaderError(f"A given token lies outside the vocabulary of {config.image_vocabulary}: encode with this model's dVAE.")
+        vocabulary = config.image_vocabulary
+        raise ReaderError(
+            f"A given token lies outside the vocabulary of {vocabulary}: use this model's dVAE."
+        )
     return keep.tolist(), given.to(device).expand(batch, -1)

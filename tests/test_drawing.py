@@ -2,6 +2,7 @@
 
 import shutil
 import warnings
+import weakref
 
 import pytest
 import torch
@@ -60,6 +61,7 @@ def test_a_picture_is_finished_from_its_first_rows():
     ({"seed": 1.5}, "whole number"), ({"seed": -1}, "whole number"), ({"seed": True}, "whole number"),
     ({"temperature": 0}, "temperature is 0"), ({"top_k": -3}, "top_k"), ({"keep_rows": 2}, "of no picture"),
     ({"start": torch.zeros(3, 16, 16), "keep_rows": 4}, "keep 0 to 3"),
+    ({"start": torch.zeros(3, 20, 16), "keep_rows": 1}, "this model's are \\(3, 16, 16\\).*read_picture"),
 ])  # fmt: skip
 def test_wishes_that_cannot_be_are_refused(more, sentence):
     with pytest.raises(ReaderError, match=sentence):
@@ -83,6 +85,70 @@ def test_ctrl_c_keeps_what_is_finished():
 
     with pytest.raises(KeyboardInterrupt):
         model.draw("a red circle", samples=4, on_step=at_once)
+
+
+def test_ctrl_c_while_a_batch_is_decoded_or_ranked_keeps_the_batches_before_it(monkeypatch):
+    model = loaded_model()
+    whole = model.draw("a red circle", samples=6, seed=1, batch=2)
+    for step in ("pictures", "score"):
+        calls, original = [], getattr(model, step)
+
+        def impatient(*arguments, original=original, calls=calls):
+            calls.append(1)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return original(*arguments)
+
+        monkeypatch.setattr(model, step, impatient)
+        with pytest.warns(UserWarning, match="4 of 6 samples"):
+            kept = model.draw("a red circle", samples=6, seed=1, batch=2)
+        monkeypatch.undo()
+        assert len(kept) == 4 and (kept.scores.diff() <= 0).all()
+        assert all((whole.tokens == row).all(1).any() for row in kept.tokens)
+
+
+def test_each_batch_is_reported_ranked_with_all_before_it():
+    seen = []
+    drawing = loaded_model().draw("a red circle", samples=5, batch=2, on_batch=seen.append)
+    assert [len(part) for part in seen] == [2, 4, 5]
+    assert all((part.scores.diff() <= 0).all() for part in seen)
+    assert torch.equal(seen[-1].tokens, drawing.tokens) and torch.equal(seen[-1].scores, drawing.scores)
+
+
+def test_five_hundred_and_twelve_samples_need_no_more_working_memory_than_one_batch(monkeypatch):
+    """What is alive at a time: the key-value cache, and the largest batch that dVAE and CLIP are given."""
+    model = loaded_model()
+    prefill, decode, scores = model.dalle.transformer.prefill, model.vae.decode, model.clip.scores
+    alive, most, batches = weakref.WeakSet(), [0], []
+
+    def counted_prefill(*arguments):
+        states, cache = prefill(*arguments)
+        alive.update(tensor for layer in cache for tensor in layer.values())
+        most[0] = max(most[0], sum(tensor.nbytes for tensor in alive))
+        return states, cache
+
+    monkeypatch.setattr(model.dalle.transformer, "prefill", counted_prefill)
+    monkeypatch.setattr(model.vae, "decode", lambda tokens: batches.append(len(tokens)) or decode(tokens))
+    monkeypatch.setattr(model.clip, "scores", lambda p, t: batches.append(len(p)) or scores(p, t))
+    model.draw("a red circle", samples=32, batch=32)
+    one_batch = most[0]
+    assert one_batch > 0
+    assert len(model.draw("a red circle", samples=512, batch=32)) == 512
+    assert most[0] == one_batch and max(batches) == 32
+
+
+def test_the_bar_counts_every_token_of_every_sample(capsys):
+    loaded_model().draw("a red circle", samples=5, batch=2, progress=True)
+    assert "80.0/80.0" in capsys.readouterr().err  # 5 samples of 16 tokens
+    loaded_model().draw("a red circle", samples=5, batch=2)
+    assert capsys.readouterr().err == ""
+
+
+def test_drawing_works_under_autocast_too():
+    model = loaded_model()
+    with torch.autocast("cpu", torch.bfloat16):
+        drawing = model.draw("a red circle", samples=3)
+    assert drawing.images.isfinite().all() and drawing.tokens.max() < model.config.dvae.vocabulary
 
 
 def test_a_sheet_holds_every_picture_and_is_a_png_with_its_prompt(tmp_path):

@@ -213,6 +213,7 @@ def test_dials_that_cannot_be_are_refused_before_any_work(dials):
     (torch.zeros(11, dtype=torch.int64), torch.ones(12, dtype=torch.bool), "has 11 tokens"),
     (torch.zeros(12, dtype=torch.int64), torch.ones(9, dtype=torch.bool), "`keep` 9"),
     (torch.full((12,), 10), torch.ones(12, dtype=torch.bool), "outside the vocabulary of 10"),
+    (torch.zeros(3, 12, dtype=torch.int64), torch.ones(12, dtype=torch.bool), "one a sample"),
 ])  # fmt: skip
 def test_given_tokens_that_do_not_fit_are_refused(given, keep, sentence):
     with pytest.raises(ReaderError, match=sentence):
