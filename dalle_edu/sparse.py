@@ -6,6 +6,7 @@ al. 2019.
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -79,6 +80,47 @@ def sparse_attention(
     return torch.cat([scaled_dot_product_attention(*text, is_causal=True), seen], dim=2)
 
 
+@dataclass(frozen=True)
+class Work:
+    """What one head of one layer does: `scores`, how many it computes, needed or not; `keys`, how many keys it
+    lines up for them, copies counted (and as many values)."""
+
+    scores: int
+    keys: int
+
+
+def work(kind: str, text_length: int, grid: tuple[int, int], kernel: int = 11, form: str = "blocked") -> Work:
+    """What `sparse_attention` does in the form "dense", "gather" or "blocked"; nothing is computed for it.
+
+    `dalle_edu.masks.mask_entries` says how many scores are needed. Errors as in `sparse_attention`.
+    """
+    lags = picture_lags(kind, grid, kernel)
+    positions = grid[0] * grid[1]
+    if form not in ("dense", "gather", "blocked"):
+        raise unknown_name("form of attention to count", form, ("dense", "gather", "blocked"))
+    if form == "dense" or kind == "dense":
+        return Work((text_length + positions) ** 2, text_length + positions)
+    if form == "gather" or (kind == "conv" and grid[1] < kernel // 2):
+        blocks, queries, near = positions, 1, len(lags)
+    else:
+        blocks, queries, near = _blocks(kind, grid, kernel)
+    # Padding of the last tiles asks the text, too.
+    scores = text_length**2 + blocks * queries * (text_length + near)
+    return Work(scores, text_length + blocks * near)
+
+
+def _blocks(kind, grid, kernel):
+    """How many blocks of queries there are, how many queries each has, how many picture keys they share."""
+    (height, width), half = grid, kernel // 2
+    if kind == "row":
+        return height, width, 2 * width
+    if kind == "column":
+        return width, height, height
+    columns = _tile_columns(width, half)
+    tiles = -(-height // TILE) * (width // columns)
+    return tiles, TILE * columns, (TILE + half) * (columns + 2 * half)
+
+
 def _one_softmax(query, near_key, near_value, text_key, text_value, blocked):
     """One softmax over the text and the near picture keys, for blocks of queries that share their near keys.
 
@@ -134,9 +176,8 @@ def _conv(query, key, value, text_key, text_value, kind, grid, kernel):
     down, across = -(-height // rows), width // columns  # tiles
     blocked = _conv_blocked(query.device, grid, kernel, rows, columns)
     query = pad(query, (0, 0, 0, (down * rows - height) * width)).unflatten(2, (down, rows, across, columns))
-    query = (
-        query.transpose(3, 4).flatten(4, 5).flatten(2, 3)
-    )  # (batch, heads, tiles, rows * columns, head_size)
+    # (batch, heads, tiles, rows * columns, head_size)
+    query = query.transpose(3, 4).flatten(4, 5).flatten(2, 3)
     near = [_tiles_with_margin(states, grid, kernel // 2, rows, columns) for states in (key, value)]
     seen = _one_softmax(query, *near, text_key, text_value, blocked)
     seen = seen.unflatten(2, (down, across)).unflatten(4, (rows, columns)).transpose(3, 4)
@@ -165,9 +206,8 @@ def _tiles_with_margin(states, grid, half, rows, columns):
     left = pad(strips[:, :, :-1, columns - half :], (0, 0, 0, 0, 1, 0))
     right = pad(strips[:, :, 1:, :half], (0, 0, 0, 0, 0, 1))
     strips = torch.cat([left, strips, right], dim=3)
-    strips = strips.unflatten(
-        2, (down + above, rows, -1)
-    )  # (batch, heads, down + above, rows, across, near columns, ..)
+    # (batch, heads, down + above, rows, across, near columns, head_size)
+    strips = strips.unflatten(2, (down + above, rows, -1))
     pieces = [strips[:, :, step : step + down] for step in range(above)]
     pieces.append(strips[:, :, above:, : rows + half - above * rows])
     near = torch.cat(pieces, dim=3)
@@ -209,8 +249,7 @@ def _conv_blocked(device, grid, kernel, rows, columns):
     key_column = torch.arange(-half, columns + half).repeat(rows + half)
     dy, dx = key_row - query_row, key_column - query_column
     mask = (dy >= -half) & (dx.abs() <= half) & ((dy < 0) | ((dy == 0) & (dx <= 0)))
-    # In a narrow picture one key can stand twice in the window, as (dy, dx) and as (dy + 1, dx - width): keep
-    # one.
+    # In a narrow picture a key can stand twice in the window, as (dy, dx) and (dy + 1, dx - width): keep one.
     mask &= ~((dx - width >= -half) & (dy + 1 <= 0))
     top = torch.arange(0, height, rows).repeat_interleave(width // columns)[:, None]
     left = torch.arange(0, width, columns).repeat(-(-height // rows))[:, None]
@@ -222,6 +261,11 @@ def _flex(query, key, value, kind, text_length, grid, kernel):
     """FlexAttention with a block mask: compiled on a GPU; elsewhere plain, forward only, for comparison."""
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
+    if not query.is_cuda and torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value)):
+        raise ReaderError(
+            "FlexAttention has no gradients on this device: compute under torch.no_grad(), or take the form "
+            "'blocked', which gives the same numbers."
+        )
     order = None
     if kind == "column":  # transposed, a column's keys fill few blocks of the mask instead of touching all
         picture = torch.arange(grid[0] * grid[1]).reshape(grid).T.flatten() + text_length

@@ -5,10 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
 from dalle_edu.errors import ReaderError
-from dalle_edu.masks import KINDS, attention_mask
-from dalle_edu.sparse import sparse_attention
+from dalle_edu.masks import KINDS, attention_mask, mask_entries
+from dalle_edu.sparse import sparse_attention, work
 
 forms = st.sampled_from(["auto", "blocked", "gather", "dense"])
 
@@ -22,7 +25,7 @@ def streams(text_length, grid, seed, batch=2, heads=2, head_size=4, dtype=torch.
 def outputs_and_gradients(attention, states, seed=0):
     out = attention(*states)
     towards = torch.randn(out.shape, generator=torch.Generator().manual_seed(seed))
-    return out, *torch.autograd.grad(out, states, towards.to(out.dtype))
+    return out, *torch.autograd.grad(out, states, towards.to(out))
 
 
 def agrees_with_dense(kind, text_length, grid, kernel, form, seed=0):
@@ -70,6 +73,22 @@ def test_flex_attention_agrees_with_the_mask(kind):
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="FlexAttention has gradients on a GPU only")
+@pytest.mark.parametrize("kind", ["row", "column", "conv"])
+def test_flex_attention_on_a_gpu_agrees_in_gradients_too(kind):
+    states = [x.detach().cuda().requires_grad_() for x in streams(6, (16, 16), 0, head_size=16)]
+    mask = attention_mask(kind, 6, (16, 16), 3).cuda()
+    found = outputs_and_gradients(lambda *s: sparse_attention(*s, kind, 6, (16, 16), 3, form="flex"), states)
+    wanted = outputs_and_gradients(lambda *s: scaled_dot_product_attention(*s, attn_mask=mask), states)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
+
+
+def test_flex_attention_says_where_it_has_no_gradients():
+    with pytest.raises(ReaderError, match="blocked"):
+        sparse_attention(*streams(2, (3, 3), 0), "row", 2, (3, 3), form="flex")
+
+
 @pytest.mark.parametrize("kind", ["row", "column", "conv"])
 def test_a_token_outside_the_mask_changes_nothing(kind):
     query, key, value = streams(2, (9, 10), 1)
@@ -83,16 +102,65 @@ def test_a_token_outside_the_mask_changes_nothing(kind):
     assert not changed[~mask[:, 30]].any()
 
 
+class Largest(TorchDispatchMode):
+    """Notes the number of elements of the largest tensor that any operation makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for leaf in tree_leaves(out):
+            # A view, expanded or not, takes no memory.
+            if isinstance(leaf, torch.Tensor) and leaf._base is None:
+                self.elements = max(self.elements, leaf.numel())
+        return out
+
+
 @pytest.mark.parametrize("kind", ["row", "column", "conv"])
-def test_nothing_as_large_as_length_times_length_is_made(kind):
-    text_length, grid = 3, (48, 48)
+def test_4096_picture_tokens_forward_and_backward_make_nothing_as_large_as_a_dense_matrix(kind):
+    text_length, grid = 3, (64, 64)
     states = streams(text_length, grid, 0, batch=1, heads=1)
-    kept = []
-    with torch.autograd.graph.saved_tensors_hooks(
-        lambda kept_one: kept.append(kept_one.numel()) or kept_one, lambda x: x
-    ):
-        sparse_attention(*states, kind, text_length, grid, 11)
-    assert max(kept) < states[0].shape[2] ** 2 / 4
+    with Largest() as largest:
+        out = sparse_attention(*states, kind, text_length, grid, 11)
+        torch.autograd.grad(out.sum(), states)
+    assert largest.elements < states[0].shape[2] ** 2 / 8
+
+
+def test_the_detector_of_large_tensors_sees_a_dense_matrix():
+    states = streams(3, (20, 20), 0, batch=1, heads=1)
+    with Largest() as largest:
+        (states[0] @ states[1].mT).softmax(-1)
+    assert largest.elements == 403**2
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from(["row", "column", "conv"]),
+    st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    st.sampled_from([1, 3, 5, 11]),
+    st.sampled_from(["gather", "blocked"]),
+)
+def test_the_work_that_is_counted_is_the_work_that_is_done(kind, grid, kernel, form):
+    head_size, text_length = 4, 3
+    states = [x.detach() for x in streams(text_length, grid, 0, batch=1, heads=1, head_size=head_size)]
+    with FlopCounterMode(display=False) as counter:
+        sparse_attention(*states, kind, text_length, grid, kernel, form)
+    with FlopCounterMode(display=False) as of_text:  # PyTorch's own attention is not counted on every device
+        text = [x[:, :, :text_length] for x in states]
+        scaled_dot_product_attention(*text, is_causal=True)
+    counted = work(kind, text_length, grid, kernel, form)
+    # Two products, scores and mixture, each of 2 * head_size operations an entry.
+    picture = counter.get_total_flops() - of_text.get_total_flops()
+    assert picture == 4 * head_size * (counted.scores - text_length**2)
+    assert counted.scores >= mask_entries(kind, text_length, grid, kernel)
+
+
+def test_work_of_the_dense_form_is_the_whole_square_and_strange_forms_are_named():
+    assert work("row", 3, (4, 5), form="dense").scores == 23**2 == work("dense", 3, (4, 5)).scores
+    with pytest.raises(ReaderError, match="blocked"):
+        work("row", 3, (4, 5), form="flex")
 
 
 @pytest.mark.parametrize("kind", ["row", "column", "conv"])

@@ -1,0 +1,83 @@
+"""From which picture size the blocked form of an attention layer is faster than masking a dense one.
+
+    python benchmarks/dense_below.py [--sides 4 6 8 ...] [--batch 16] [--text 24] [--heads 3] [--head-size 64]
+    [--rounds 7] [--out FILE.json]
+
+Prints, for float32 and bfloat16, milliseconds of processor time (GPU: of time) forward and backward: dense
+causal attention (`is_causal=True`), the dense form under each mask, the blocked form; the least of some
+rounds, taken in turn so that a neighbour on the machine hits all alike. `DENSE_BELOW` in
+`dalle_edu/sparse.py` holds the sizes that this table suggests.
+"""
+
+import argparse
+import json
+import platform
+from pathlib import Path
+
+import torch
+from sparse_attention import KERNEL, clock
+from torch.nn.functional import scaled_dot_product_attention
+
+from dalle_edu.sparse import sparse_attention
+
+KINDS = ("row", "column", "conv")
+
+
+def layers(text, grid):
+    """The layers to compare, by name: each takes queries, keys and values."""
+
+    def sparse(kind, form):
+        return lambda *states: sparse_attention(*states, kind, text, grid, KERNEL, form=form)
+
+    yield "causal", lambda *states: scaled_dot_product_attention(*states, is_causal=True)
+    for kind in KINDS:
+        for form in ("dense", "blocked"):
+            yield f"{kind}, {form}", sparse(kind, form)
+
+
+def seconds(attend, states, device):
+    start = clock(device)
+    out = attend(*states)
+    torch.autograd.grad(out, states, out.detach())
+    return clock(device) - start
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sides", type=int, nargs="+", default=[4, 6, 8, 10, 12, 16, 20, 24, 28, 32])
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--text", type=int, default=24)
+    parser.add_argument("--heads", type=int, default=3)
+    parser.add_argument("--head-size", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=Path, help="a JSON file for the table")
+    given = parser.parse_args()
+    rows = []
+    for dtype in (torch.float32, torch.bfloat16):
+        name_of_dtype = str(dtype).removeprefix("torch.")
+        print(f"\n{name_of_dtype}, {torch.get_num_threads()} threads, {platform.machine()}")
+        print("side   causal " + "".join(f"{kind + ' masked':>15}{'blocked':>9}" for kind in KINDS))
+        for side in given.sides:
+            grid = (side, side)
+            shape = (given.batch, given.heads, given.text + side * side, given.head_size)
+            states = [torch.randn(shape, device=given.device).to(dtype).requires_grad_() for _ in range(3)]
+            compared = dict(layers(given.text, grid))
+            best = dict.fromkeys(compared, float("inf"))
+            for _ in range(given.rounds):
+                for name, attend in compared.items():
+                    best[name] = min(best[name], seconds(attend, states, given.device))
+            rows.append({"dtype": name_of_dtype, "side": side, "seconds": best})
+            line = [f"{best['causal'] * 1e3:9.1f}"]
+            for kind in KINDS:
+                line += [f"{best[f'{kind}, dense'] * 1e3:15.1f}", f"{best[f'{kind}, blocked'] * 1e3:9.1f}"]
+            print(f"{side:4}{''.join(line)}", flush=True)
+    if given.out:
+        settings = {name: value for name, value in vars(given).items() if name != "out"}
+        settings |= {"threads": torch.get_num_threads(), "torch": torch.__version__}
+        text = json.dumps({"settings": settings, "rows": rows}, indent=1) + "\n"
+        given.out.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
