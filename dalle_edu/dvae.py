@@ -263,6 +263,14 @@ class DiscreteVAE(nn.Module):
         """How often each code occurs in `tokens` (any shape): (vocabulary,) int64."""
         return torch.bincount(tokens.flatten(), minlength=self.config.vocabulary)
 
+    def reconstruction_loss(self, images: Tensor, codes: Tensor) -> Tensor:
+        """How badly `codes` (batch, vocabulary, height, width), one-hot or relaxed, bring `images` back: nats, or squared
+        error, a pixel channel."""
+        mu, ln_b = self.statistics(codes)
+        if self.config.likelihood == "logit-laplace":
+            return logit_laplace_nll(map_pixels(images), mu, ln_b).mean()
+        return (mu - images).square().mean()
+
     def loss(
         self, images: Tensor, temperature: float, kl_weight: float, generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
@@ -271,12 +279,7 @@ class DiscreteVAE(nn.Module):
         Returns "loss", "reconstruction" (nats, or squared error, a pixel channel) and "kl" (nats a token).
         """
         logits = self.logits(images)
-        codes = gumbel_softmax(logits, temperature, dim=1, generator=generator)
-        mu, ln_b = self.statistics(codes)
-        if self.config.likelihood == "logit-laplace":
-            reconstruction = logit_laplace_nll(map_pixels(images), mu, ln_b).mean()
-        else:
-            reconstruction = (mu - images).square().mean()
+        reconstruction = self.reconstruction_loss(images, gumbel_softmax(logits, temperature, dim=1, generator=generator))
         kl = kl_to_uniform(logits)
         tokens_a_channel = kl.numel() / images.numel()
         return {

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dalle_edu.configs import FOLDER, Config, read_config
@@ -27,7 +28,7 @@ from dalle_edu.reranking import build_clip
 from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.training import Run, TrainingConfig, cosine, load_weights, read_history, train, write_tensors, write_text
 
-PARTS = ("dvae", "clip", "dalle")
+PARTS = ("dvae", "decoder", "clip", "dalle")
 
 
 def train_part(
@@ -48,17 +49,21 @@ def train_part(
     if part not in PARTS:
         raise unknown_name("part to train", part, PARTS)
     config = read_config(config_name)
-    training = getattr(config, f"{part}_training")
+    section = "dvae.decoder.training" if part == "decoder" else f"{part}.training"
+    training = getattr(config, section.replace(".", "_"))
     if training is None:
-        raise ReaderError(f"The configuration {config.name} has no [{part}.training] section.")
+        raise ReaderError(f"The configuration {config.name} has no [{section}] section.")
     out = Path(out)
-    work, weights = out / f"training-{part}", out / f"{part}.safetensors"
-    if not resume and (weights.exists() or (work / "checkpoint.json").exists()):
+    work, finished = out / f"training-{part}", out / f"{part}.trained.toml"
+    weights = out / ("dvae.safetensors" if part == "decoder" else f"{part}.safetensors")
+    started = finished.exists() or (work / "checkpoint.json").exists() or (part != "decoder" and weights.exists())
+    if not resume and started:
         raise ReaderError(f"{out} already holds a {part}: go on with --resume, or choose another --out.")
     if resume and not (work / "checkpoint.json").is_file():
         raise ReaderError(f"{out} holds no checkpoint of a {part}: start the training without --resume.")
-    if part == "dalle" and not (out / "dvae.safetensors").is_file():
-        raise ReaderError(f"The transformer needs a finished dVAE: run `dalle-edu train dvae --out {out}` first.")
+    if part in ("dalle", "decoder") and not (out / "dvae.safetensors").is_file():
+        name = {"dalle": "transformer", "decoder": "decoder"}[part]
+        raise ReaderError(f"The {name} needs a finished dVAE: run `dalle-edu train dvae --out {out}` first.")
     source = _config_file(config_name, config, out)
     data = mixture(sources or config.data, config.dvae.image_size, progress=progress)
     out.mkdir(parents=True, exist_ok=True)  # not before all that can be wrong was looked at
@@ -66,10 +71,10 @@ def train_part(
         shutil.copyfile(source, out / "config.toml")
     tokenizer = _tokenizer(config, data, out)
     torch.manual_seed(training.seed)
-    stage: Callable = {"dvae": _dvae, "clip": _clip, "dalle": _dalle}[part]
+    stage: Callable = {"dvae": _dvae, "decoder": _decoder, "clip": _clip, "dalle": _dalle}[part]
     model, batch, loss = stage(config, training, data, tokenizer, out, device, fresh=not resume)
     model.to(device)
-    part_config = getattr(config, part)
+    part_config = getattr(config, "dvae" if part == "decoder" else part)
     run = Run(model, training, {"model": dataclasses.asdict(part_config), "data": data.fingerprint()})
     if resume:
         run.restore(work)
@@ -78,7 +83,7 @@ def train_part(
         write_tensors(weights, run.weights())
         record = {"steps": run.step, "seconds": round(run.seconds), "machine": machine(), "pictures": len(data)}
         lines = [f"{key} = {value!r}".replace("'", '"') for key, value in record.items()]
-        write_text(out / f"{part}.trained.toml", "\n".join(lines) + "\n")
+        write_text(finished, "\n".join(lines) + "\n")
     return weights
 
 
@@ -146,6 +151,25 @@ def _dvae(config: Config, training: TrainingConfig, data: Mixture, tokenizer, ou
     return model, batch, loss
 
 
+def _decoder(config: Config, training: TrainingConfig, data: Mixture, tokenizer, out: Path, device: str, fresh: bool):
+    """Goes on with the decoder alone. Beside Gumbel noise it learned to bring back mixtures of codes; from here on it sees the
+    very tokens that it will be given. The encoder stays, so a transformer that was trained on its tokens fits as before."""
+    model = load_weights(DiscreteVAE(config.dvae), out / "dvae.safetensors").requires_grad_(False)
+    model.decoder.requires_grad_(True)
+    crop = config.crop or config.dvae.image_size
+
+    def batch(step: int, generator: torch.Generator) -> Tensor:
+        images = data.images(data.draw(training.batch_size, generator))
+        return crop_filled(images, crop, config.dvae.downsampling, generator).to(device)
+
+    def loss(model: DiscreteVAE, images: Tensor, step: int, generator: torch.Generator):
+        codes = F.one_hot(model.encode(images), config.dvae.vocabulary).permute(0, 3, 1, 2).float()
+        reconstruction = model.reconstruction_loss(images, codes)
+        return {"loss": reconstruction, "reconstruction": reconstruction}
+
+    return model, batch, loss
+
+
 def crop_filled(images: Tensor, crop: int, multiple: int, generator: torch.Generator, tries: int = 4) -> Tensor:
     """A square of `crop` pixels out of each picture, the most varied of a few random ones, so that steps are not spent on
     blank paper. Corners are multiples of `multiple`: (batch, 3, size, size) -> (batch, 3, crop, crop)."""
@@ -170,12 +194,22 @@ def _clip(config: Config, training: TrainingConfig, data: Mixture, tokenizer, ou
     def batch(step: int, generator: torch.Generator):
         indices = data.draw(training.batch_size, generator).unique()  # a picture twice would be its own wrong answer
         captions = data.draw_captions(indices, generator)
-        return data.images(indices).to(device), tokenizer.encode(captions, length, cut=True).to(device)
+        images = shifted(data.images(indices), config.shift, generator)
+        return images.to(device), tokenizer.encode(captions, length, cut=True).to(device)
 
     def loss(model: nn.Module, pairs, step: int, generator: torch.Generator):
         return model.loss(*pairs)
 
     return model, batch, loss
+
+
+def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Each picture moved by up to `most` pixels to each side, its edge repeated where it left: (batch, 3, size, size) -> the same."""
+    batch, _, size, _ = images.shape
+    moves = torch.randint(-most, most + 1, (batch, 2, 1), generator=generator)
+    rows, columns = (torch.arange(size) - moves).clamp(0, size - 1).unbind(1)
+    picture, channel = torch.arange(batch)[:, None, None, None], torch.arange(3)[:, None, None]
+    return images[picture, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
 def _dalle(config: Config, training: TrainingConfig, data: Mixture, tokenizer, out: Path, device: str, fresh: bool):

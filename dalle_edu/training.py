@@ -152,8 +152,9 @@ class Run:
         state = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         return state | {name: tensor.clone() for name, tensor in self.average.items()}
 
-    def _owner(self, parameter: nn.Parameter) -> torch.optim.Optimizer:
-        return next(o for o in self.optimizers if any(parameter is p for g in o.param_groups for p in g["params"]))
+    def _moments(self, parameter: nn.Parameter) -> dict[str, Tensor]:
+        """What an optimizer remembers of a parameter; of a frozen one, nothing."""
+        return next((o.state[parameter] for o in self.optimizers if parameter in o.state), {})
 
     def save(self, folder: Path) -> None:
         """Writes a checkpoint into `folder`; whatever interrupts it, the checkpoint before it stays whole."""
@@ -161,7 +162,7 @@ class Run:
         tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
         tensors |= {f"average.{n}": t for n, t in self.average.items()}
         for name, parameter in self.model.named_parameters():
-            for key, value in self._owner(parameter).state.get(parameter, {}).items():
+            for key, value in self._moments(parameter).items():
                 tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value)
         name = f"checkpoint-{self.step:07d}.safetensors"
         write_tensors(folder / name, tensors)
@@ -196,7 +197,8 @@ class Run:
             for name, parameter in self.model.named_parameters():
                 own = {k.rpartition(".")[2]: v for k, v in moments.items() if k.rpartition(".")[0] == name}
                 if own:
-                    self._owner(parameter).state[parameter] = own
+                    owner = next(o for o in self.optimizers if any(parameter is p for g in o.param_groups for p in g["params"]))
+                    owner.state[parameter] = own
         except (RuntimeError, KeyError) as error:
             raise ReaderError(f"The checkpoint in {folder} does not fit this model: {_first_line(error)}") from error
         self.step, self.seconds = state["step"], state["seconds"]

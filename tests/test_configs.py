@@ -59,6 +59,7 @@ def test_an_unknown_name_lists_the_known_ones():
     ('likelihood = "mean-squared-error"', 'likelihood = "guess"', "likelihood is 'guess'"),
     ("patch_codebook = true", 'patch_codebook = "yes"', "true or false"),
     ("patch_codebook = true", "patch_codebook = true\ncrop = 6", "crop is 6"),
+    ("text_heads = 2", "text_heads = 2\nshift = 99", "shift is 99"),
     ("[[data]]", "[data]", "write \\[\\[data\\]\\]"),
     ("[dvae.schedule]", "[dvae.shedule]", "no field 'shedule'"),
     ("text_length = 16\n", "", "lacks text_length"),

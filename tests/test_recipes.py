@@ -12,7 +12,7 @@ from dalle_edu.data.mixture import mixture
 from dalle_edu.drawing import load
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError
-from dalle_edu.recipes import crop_filled, precomputed_tokens, train_part
+from dalle_edu.recipes import crop_filled, precomputed_tokens, shifted, train_part
 from dalle_edu.training import load_weights, read_tensors
 
 
@@ -76,6 +76,35 @@ def test_stored_tokens_are_made_anew_for_another_dvae_and_for_a_damaged_file(tmp
     assert not torch.equal(precomputed_tokens(DiscreteVAE(config.dvae), data, path), first)
 
 
+DECODER = """
+[dvae.decoder.training]
+steps = 120
+batch_size = 16
+learning_rate = 1e-2
+weight_average = 0.5
+"""
+
+
+def test_the_decoder_can_go_on_alone_brings_pictures_back_better_and_leaves_every_token_as_it_was(tmp_path):
+    config = tmp_path / "with_decoder.toml"
+    config.write_text(TOML.replace("[clip]", DECODER + "[clip]", 1))
+    out = tmp_path / "model"
+    with pytest.raises(ReaderError, match="decoder needs a finished dVAE"):
+        train_part("decoder", config, out, progress=False)
+    train_part("dvae", config, out, progress=False)
+    shape = read_config(config).dvae
+    images = mixture(read_config(config).data, 16).images(torch.arange(40))
+    before = load_weights(DiscreteVAE(shape), out / "dvae.safetensors")
+    for resume in (False, True):
+        train_part("decoder", config, out, progress=False, resume=resume, until=None if resume else 60)
+    after = load_weights(DiscreteVAE(shape), out / "dvae.safetensors")
+    assert torch.equal(after.logits(images), before.logits(images))
+    error = [(vae.decode(vae.encode(images)) - images).square().mean() for vae in (before, after)]
+    assert error[1] < 0.9 * error[0], error
+    with pytest.raises(ReaderError, match="already holds a decoder"):
+        train_part("decoder", config, out, progress=False)
+
+
 def test_what_is_trained_is_not_trained_over(tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(trained_folder(), folder)
@@ -100,7 +129,7 @@ def test_what_is_trained_is_not_trained_over(tmp_path):
 
 
 @pytest.mark.parametrize("part, more, sentence", [
-    ("gan", {}, "clip, dalle, dvae"),
+    ("gan", {}, "clip, dalle, decoder, dvae"),
     ("dalle", {}, "needs a finished dVAE"),
     ("dvae", {"resume": True}, "no checkpoint"),
     ("dvae", {"sources": [{"kind": "folder", "path": "no such folder"}]}, "does not exist"),
@@ -115,8 +144,9 @@ def test_what_cannot_begin_leaves_no_folder_behind(tmp_path, part, more, sentenc
 def test_a_configuration_without_a_part_says_so(tmp_path):
     text = TOML[: TOML.index("[clip]")] + TOML[TOML.index("[dalle]") :]
     (tmp_path / "c.toml").write_text(text)
-    with pytest.raises(ReaderError, match=r"no \[clip.training\] section"):
-        train_part("clip", tmp_path / "c.toml", tmp_path / "model", progress=False)
+    for part, section in (("clip", "clip.training"), ("decoder", "dvae.decoder.training")):
+        with pytest.raises(ReaderError, match=rf"no \[{section}\] section"):
+            train_part(part, tmp_path / "c.toml", tmp_path / "model", progress=False)
 
 
 def test_crops_are_parts_of_their_pictures_at_the_grid_s_corners_and_prefer_what_is_filled():
@@ -129,3 +159,15 @@ def test_crops_are_parts_of_their_pictures_at_the_grid_s_corners_and_prefer_what
         places = [(r, c) for r in range(0, 17, 4) for c in range(0, 17, 4)]
         assert any(torch.equal(image[:, r : r + 16, c : c + 16], crop) for r, c in places)
     assert crop_filled(images, 32, 4, torch.Generator()) is images
+
+
+def test_shifted_pictures_are_moved_both_ways_and_repeat_their_edge():
+    rows, columns = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
+    images = torch.stack((rows, columns, rows + columns))[None].repeat(300, 1, 1, 1)
+    moved = shifted(images, 2, torch.Generator().manual_seed(0))
+    down, right = (images - moved)[:, 0, 8, 8], (images - moved)[:, 1, 8, 8]
+    assert {(int(d), int(r)) for d, r in zip(down, right, strict=True)} == {(d, r) for d in range(-2, 3) for r in range(-2, 3)}
+    for picture, d, r in zip(moved, down, right, strict=True):
+        assert torch.equal(picture[0], (rows - d).clamp(0, 15)) and torch.equal(picture[1], (columns - r).clamp(0, 15))
+        assert torch.equal(picture[2], picture[0] + picture[1])  # the three channels stay together
+    assert torch.equal(shifted(images, 0, torch.Generator()), images)

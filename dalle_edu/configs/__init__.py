@@ -55,7 +55,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Config:
-    """One model, whole: what it is trained on, its parts, and how each is trained."""
+    """One model, whole: what it is trained on, its parts, and how each is trained.
+
+    The dVAE looks at squares of `crop` pixels (0: whole pictures), CLIP at pictures moved by up to `shift` pixels.
+    """
 
     name: str
     data: tuple[dict, ...]
@@ -65,7 +68,9 @@ class Config:
     clip: ClipConfig | None = None
     schedule: Schedule = field(default_factory=Schedule)
     crop: int = 0
+    shift: int = 0
     dvae_training: TrainingConfig | None = None
+    dvae_decoder_training: TrainingConfig | None = None
     dalle_training: TrainingConfig | None = None
     clip_training: TrainingConfig | None = None
 
@@ -107,13 +112,20 @@ def _config(table: dict, path: Path) -> Config:
             raise ReaderError(f"{path}: write [[data]] for each source of pictures, and [{section}] for the other sections.")
     dvae, dalle, clip = (dict(table.get(part, {})) for part in ("dvae", "dalle", "clip"))
     trainings = {f"{part}_training": t.pop("training", None) for part, t in (("dvae", dvae), ("dalle", dalle), ("clip", clip))}
+    decoder = dvae.pop("decoder", {})
+    trainings["dvae_decoder_training"] = decoder.pop("training", None)
+    if decoder:
+        raise ReaderError(f"{path}: [dvae.decoder] holds only [dvae.decoder.training]; write {next(iter(decoder))} in [dvae].")
     schedule, crop = dvae.pop("schedule", {}), dvae.pop("crop", 0)
+    shift = clip.pop("shift", 0)
     tokenizer = dict(table.get("tokenizer", {}))
     _dataclass(TokenizerConfig, "tokenizer", tokenizer, path)
     read = lambda kind, section, values: _dataclass(kind, section, values, path)  # noqa: E731
     dvae_config = read(DiscreteVAEConfig, "dvae", dvae)
     if not isinstance(crop, int) or crop < 0 or crop % dvae_config.downsampling:
         raise ReaderError(f"{path}: crop is {crop!r}; it must be a multiple of {dvae_config.downsampling} pixels (0: none).")
+    if not isinstance(shift, int) or not 0 <= shift < dvae_config.image_size:
+        raise ReaderError(f"{path}: shift is {shift!r}; it must be a number of pixels below {dvae_config.image_size} (0: none).")
     # What the transformer shares with the tokenizers is written once, in their sections.
     dalle = {
         "text_vocabulary": tokenizer.get("vocabulary"),
@@ -134,6 +146,7 @@ def _config(table: dict, path: Path) -> Config:
         clip=clip_config,
         schedule=read(Schedule, "dvae.schedule", schedule),
         crop=crop,
+        shift=shift,
         **{k: read(TrainingConfig, k.replace("_", "."), t) if t is not None else None for k, t in trainings.items()},
     )
 
