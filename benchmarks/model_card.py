@@ -22,9 +22,12 @@ from dalle_edu.explore import plot_history
 
 PARTS = {
     "dvae": ("discrete VAE: pictures to tokens and back", ("reconstruction", "kl")),
+    "decoder": ("its decoder alone, on the finished tokens", ("reconstruction",)),
     "clip": ("CLIP, open_clip's model and loss: ranks samples", ("loss", "accuracy")),
     "dalle": ("transformer over text and picture tokens", ("image", "text")),
 }
+
+TRIALS = Path(__file__).parent / "results" / "recipe_trials.jsonl"
 
 CARD = """# Model card: `{name}`
 
@@ -42,13 +45,14 @@ All settings stand in [config.toml](config.toml). The commands that made the fil
 
 ```bash
 dalle-edu train dvae --config {name} --out runs/{name}
+dalle-edu train decoder --config {name} --out runs/{name}
 dalle-edu train clip --config {name} --out runs/{name}
 dalle-edu train dalle --config {name} --out runs/{name}
 python -c "from dalle_edu.recipes import publish; publish('runs/{name}', 'dalle_edu/weights/{name}')"
 dalle-edu evaluate --model dalle_edu/weights/{name} --out dalle_edu/weights/{name}/evaluation.json
 python benchmarks/model_card.py dalle_edu/weights/{name}
 ```
-{notes}
+{notes}{trials}
 ## Data
 
 `EmojiPictures` (OpenMoji drawings with their Unicode names) and the five families of `Scenes`, split "train" of both, in the
@@ -57,9 +61,9 @@ colours (`dalle_edu/data/emoji.py`), and combinations of every family of scenes 
 
 ## Curves
 
-![Loss curves of the three parts over their training steps](curves.png)
+![Loss curves of the parts over their training steps](curves.png)
 
-One row in ten, in `dvae-history.jsonl`, `clip-history.jsonl` and `dalle-history.jsonl`.
+One row in ten, in the files `*-history.jsonl`.
 
 ## Scores
 
@@ -84,6 +88,26 @@ and for no other use.
 """
 
 
+def trials_table(path: Path) -> str:
+    """What `benchmarks/recipe_trials.py` stored, as a section of the card; nothing where there is nothing."""
+    if not path.is_file():
+        return ""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [
+        "\n## Trials of the transformer's recipe\n",
+        "Each trained for the same seconds (`python benchmarks/recipe_trials.py runs/picturebook --seconds 100`), then measured on the",
+        "validation split: nats an image token, as the mixture weighs its sources, and for emoji alone.\n",
+        "| trial | parameters | pictures seen | seconds | loss, mixture | loss, emoji |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row['trial']} | {row['parameters']:,} | {row['pictures']:,} | {row['seconds']} | {row['image_loss']:.3f} | "
+            f"{row['emoji']:.3f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -95,11 +119,12 @@ def main() -> None:
         if not (folder / f"{part}.trained.toml").is_file():
             continue
         trained = tomllib.loads((folder / f"{part}.trained.toml").read_text(encoding="utf-8"))
-        training = getattr(config, f"{part}_training")
-        module: torch.nn.Module = {"dvae": model.vae, "clip": model.clip, "dalle": model.dalle}[part]
+        training = config.dvae_decoder_training if part == "decoder" else getattr(config, f"{part}_training")
+        modules = {"dvae": model.vae, "decoder": model.vae.decoder, "clip": model.clip, "dalle": model.dalle}
+        module: torch.nn.Module = modules[part]
         parameters = sum(p.numel() for p in module.parameters())
         rows.append(
-            f"| {part}.safetensors | {what} | {parameters:,} | {trained['steps']:,} | {training.batch_size} | "
+            f"| {'dvae' if part == 'decoder' else part}.safetensors | {what} | {parameters:,} | {trained['steps']:,} | {training.batch_size} | "
             f"{training.seed} | {trained['seconds'] / 60:.0f} | {trained['machine']} |"
         )
     notes = folder / "notes.md"
@@ -112,13 +137,14 @@ def main() -> None:
         megabytes=sum(p.stat().st_size for p in folder.glob("*.safetensors")) / 1e6,
         files="\n".join(rows),
         notes="\n" + notes.read_text(encoding="utf-8") if notes.is_file() else "",
+        trials=trials_table(TRIALS),
         samples=figures["samples"],
         seed=figures["seed"],
         scores=table(figures),
         attribution=EmojiPictures.attribution,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
-    figure, axes = plt.subplots(1, 3, figsize=(10, 3))
+    figure, axes = plt.subplots(1, len(PARTS), figsize=(12, 3))
     for ax, (part, (_, keys)) in zip(axes, PARTS.items(), strict=True):
         if (folder / f"{part}-history.jsonl").is_file():
             plot_history(folder / f"{part}-history.jsonl", keys, ax=ax)
