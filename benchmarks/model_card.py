@@ -1,4 +1,5 @@
-"""Writes a model's card, README.md and curves.png in its folder, from what training and `dalle-edu evaluate` stored there.
+"""Writes a model's card, README.md and curves.png in its folder, from what training and `dalle-edu evaluate`
+stored there.
 
     dalle-edu evaluate --model DIR --out DIR/evaluation.json && python benchmarks/model_card.py DIR
 """
@@ -31,8 +32,8 @@ TRIALS = Path(__file__).parent / "results" / "recipe_trials.jsonl"
 
 CARD = """# Model card: `{name}`
 
-A small DALL·E 1 for this book: {size} x {size} pictures, {grid} tokens of {codes:,}, text of at most {text} tokens.
-Load it with `dalle_edu.load("{name}")`; it takes {megabytes:.1f} MB in all, `safetensors` only.
+A small DALL·E 1 for this book: {size} x {size} pictures, {grid} tokens of {codes:,}, text of at most {text}
+tokens. Load it with `dalle_edu.load("{name}")`; it takes {megabytes:.1f} MB in all, `safetensors` only.
 
 ## Files
 
@@ -55,9 +56,10 @@ python benchmarks/model_card.py dalle_edu/weights/{name}
 {notes}{trials}
 ## Data
 
-`EmojiPictures` (OpenMoji drawings with their Unicode names) and the five families of `Scenes`, split "train" of both, in the
-shares that config.toml gives. Combinations that are held out of training: professions with skin tones and genders, objects with
-colours (`dalle_edu/data/emoji.py`), and combinations of every family of scenes (`dalle_edu/data/scenes.py`).
+`EmojiPictures` (OpenMoji drawings with their Unicode names) and the five families of `Scenes`, split "train"
+of both, in the shares that config.toml gives. Combinations that are held out of training: professions with
+skin tones and genders, objects with colours (`dalle_edu/data/emoji.py`), and combinations of every family of
+scenes (`dalle_edu/data/scenes.py`).
 
 ## Curves
 
@@ -67,20 +69,21 @@ One row in ten, in the files `*-history.jsonl`.
 
 ## Scores
 
-`dalle-edu evaluate --model {name} --samples {samples} --seed {seed}`, on combinations that training never showed:
+`dalle-edu evaluate --model {name} --samples {samples} --seed {seed}`, on combinations that training never
+showed:
 
 ```
 {scores}
 ```
 
-"chance": the judge on real pictures of other captions. "ceiling": the judge on real pictures after the dVAE. In brackets, 95 %
-intervals (Wilson). As data: [evaluation.json](evaluation.json).
+"chance": the judge on real pictures of other captions. "ceiling": the judge on real pictures after the dVAE.
+In brackets, 95 % intervals (Wilson). As data: [evaluation.json](evaluation.json).
 
 ## Limits
 
-It knows emoji and the grammar of the scenes, nothing else: words that training never showed tell it nothing. Thin lines come out ragged.
-People are drawn as the emoji draw them; it has no other idea of any profession, gender or skin tone. It is made for learning
-and for no other use.
+It knows emoji and the grammar of the scenes, nothing else: words that training never showed tell it nothing.
+Thin lines come out ragged. People are drawn as the emoji draw them; it has no other idea of any profession,
+gender or skin tone. It is made for learning and for no other use.
 
 ## Licence
 
@@ -95,16 +98,15 @@ def trials_table(path: Path) -> str:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     lines = [
         "\n## Trials of the transformer's recipe\n",
-        "Each trained for the same seconds (`python benchmarks/recipe_trials.py runs/picturebook --seconds 100`), then measured on the",
-        "validation split: nats an image token, as the mixture weighs its sources, and for emoji alone.\n",
+        "Each trained for the same seconds (`python benchmarks/recipe_trials.py runs/picturebook --seconds 100`),",
+        "then measured on the validation split: nats an image token, as the mixture weighs its sources, and for",
+        "emoji alone.\n",
         "| trial | parameters | pictures seen | seconds | loss, mixture | loss, emoji |",
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
-        lines.append(
-            f"| {row['trial']} | {row['parameters']:,} | {row['pictures']:,} | {row['seconds']} | {row['image_loss']:.3f} | "
-            f"{row['emoji']:.3f} |"
-        )
+        counts = f"{row['parameters']:,} | {row['pictures']:,} | {row['seconds']}"
+        lines.append(f"| {row['trial']} | {counts} | {row['image_loss']:.3f} | {row['emoji']:.3f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -123,8 +125,9 @@ def main() -> None:
         modules = {"dvae": model.vae, "decoder": model.vae.decoder, "clip": model.clip, "dalle": model.dalle}
         module: torch.nn.Module = modules[part]
         parameters = sum(p.numel() for p in module.parameters())
+        file = "dvae" if part == "decoder" else part
         rows.append(
-            f"| {'dvae' if part == 'decoder' else part}.safetensors | {what} | {parameters:,} | {trained['steps']:,} | {training.batch_size} | "
+            f"| {file}.safetensors | {what} | {parameters:,} | {trained['steps']:,} | {training.batch_size} | "
             f"{training.seed} | {trained['seconds'] / 60:.0f} | {trained['machine']} |"
         )
     notes = folder / "notes.md"

@@ -1,8 +1,9 @@
 """Which transformer learns most in a given time: `python benchmarks/recipe_trials.py FOLDER [--seconds 150]`.
 
-FOLDER is one that `dalle-edu train dvae` has finished, with the configuration that the trials vary. Each trial has the same
-seconds of training on this machine, its learning rate falling to the end, and is measured on the same pictures of
-the validation split: nats an image token, of emoji, of scenes, and of both as the mixture weighs them.
+FOLDER is one that `dalle-edu train dvae` has finished, with the configuration that the trials vary. Each
+trial has the same seconds of training on this machine, its learning rate falling to the end, and is measured
+on the same pictures of the validation split: nats an image token, of emoji, of scenes, and of both as the
+mixture weighs them.
 """
 
 import argparse

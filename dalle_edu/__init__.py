@@ -1,4 +1,5 @@
-"""dalle_edu: a textbook that runs, from a plain autoencoder to DALL·E 1. One module a chapter, in reading order."""
+"""dalle_edu: a textbook that runs, from a plain autoencoder to DALL·E 1. One module a chapter, in reading
+order."""
 
 from importlib import import_module
 

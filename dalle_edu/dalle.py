@@ -1,4 +1,5 @@
-"""DALL·E: one transformer over text tokens and picture tokens, trained to predict the next of either (chapter 9).
+"""DALL·E: one transformer over text tokens and picture tokens, trained to predict the next of either (chapter
+9).
 
     loss = 1/8 mean_text[-ln p(y_i | y_<i)] + 7/8 mean_picture[-ln p(z_j | y, z_<j)]
 
@@ -19,8 +20,9 @@ from dalle_edu.transformer import Transformer, TransformerConfig
 
 @dataclass(frozen=True)
 class DalleConfig:
-    """Shape of a DALL·E. `text_vocabulary` counts word pieces, without the `text_length` padding tokens; `grid` is (height,
-    width) in picture tokens; `text_weight` is the text's share of the loss, the picture's is the rest."""
+    """Shape of a DALL·E. `text_vocabulary` counts word pieces, without the `text_length` padding tokens;
+    `grid` is (height, width) in picture tokens; `text_weight` is the text's share of the loss, the picture's
+    is the rest."""
 
     text_vocabulary: int
     text_length: int
@@ -65,10 +67,11 @@ class DalleConfig:
 class Dalle(nn.Module):
     """Text tokens and picture tokens in, logits of the next token out.
 
-    Text is (batch, text_length) int64: word pieces below `text_vocabulary`, then, where the caption has ended, the padding
-    token of that position, `text_vocabulary` + position (`CaptionTokenizer.encode` makes it so). Picture tokens are (batch,
-    picture_length) int64 in raster order. Position i of the stream sees token i and predicts token i + 1, so the last text
-    position predicts the first picture token, and the first text token, which nothing comes before, is never predicted.
+    Text is (batch, text_length) int64: word pieces below `text_vocabulary`, then, where the caption has
+    ended, the padding token of that position, `text_vocabulary` + position (`CaptionTokenizer.encode` makes
+    it so). Picture tokens are (batch, picture_length) int64 in raster order. Position i of the stream sees
+    token i and predicts token i + 1, so the last text position predicts the first picture token, and the
+    first text token, which nothing comes before, is never predicted.
     """
 
     def __init__(self, config: DalleConfig):
@@ -92,8 +95,8 @@ class Dalle(nn.Module):
         """(batch, text_length) -> (batch, text_length, width): token plus position."""
         if text.shape[-1] != self.config.text_length:
             raise ReaderError(
-                f"Text has {text.shape[-1]} positions, this model reads {self.config.text_length}: encode it with "
-                f"text_length={self.config.text_length}."
+                f"Text has {text.shape[-1]} positions, this model reads {self.config.text_length}: "
+                f"encode it with text_length={self.config.text_length}."
             )
         return self.text_embedding(text) + self.text_position.weight
 
@@ -108,9 +111,10 @@ class Dalle(nn.Module):
     def forward(self, text: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of what comes next.
 
-        text (batch, text_length), image (batch, n), n <= picture_length. Returns text logits
-        (batch, text_length - 1, text_vocabulary) for text tokens 1, 2, ... and image logits (batch, n + 1,
-        image_vocabulary) for picture tokens 0, 1, ..., n; with a whole picture the last one, which predicts nothing, is left out.
+        text (batch, text_length), image (batch, n), n <= picture_length. Returns text logits (batch,
+        text_length - 1, text_vocabulary) for text tokens 1, 2, ... and image logits (batch, n + 1,
+        image_vocabulary) for picture tokens 0, 1, ..., n; with a whole picture the last one, which predicts
+        nothing, is left out.
         """
         states = self.transformer(torch.cat((self.embed_text(text), self.embed_image(image)), dim=1))
         before_picture = self.config.text_length - 1
@@ -129,4 +133,8 @@ class Dalle(nn.Module):
         text_loss = text_sum / (targets >= 0).sum().clamp_min(1)
         image_loss = F.cross_entropy(image_logits.flatten(0, 1).float(), image.flatten())
         weight = self.config.text_weight
-        return {"loss": weight * text_loss + (1 - weight) * image_loss, "text": text_loss, "image": image_loss}
+        return {
+            "loss": weight * text_loss + (1 - weight) * image_loss,
+            "text": text_loss,
+            "image": image_loss,
+        }

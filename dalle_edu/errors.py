@@ -2,7 +2,8 @@
 
 
 class ReaderError(ValueError):
-    """Raised for input that the reader can correct; the command line prints its message as one line, exit code 2."""
+    """Raised for input that the reader can correct; the command line prints its message as one line, exit
+    code 2."""
 
 
 def unknown_name(kind: str, name: str, known) -> ReaderError:

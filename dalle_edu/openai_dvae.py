@@ -26,7 +26,7 @@ from torch import Tensor
 
 from dalle_edu.dvae import DiscreteVAE, DiscreteVAEConfig
 from dalle_edu.errors import ReaderError
-from dalle_edu.training import read_tensors
+from dalle_edu.files import read_tensors
 
 # Every class that a published file names, besides what the restricted reader knows already.
 CLASSES = (

@@ -1,7 +1,9 @@
-"""From a configuration to trained weights: what `dalle-edu train dvae|clip|dalle` does, each stage in a function.
+"""From a configuration to trained weights: what `dalle-edu train dvae|clip|dalle` does, each stage in a
+function.
 
-A model is a folder: config.toml, tokenizer.json, and dvae.safetensors, clip.safetensors, dalle.safetensors. Stage one is frozen
-before stage two begins (Ramesh et al. 2021, section 2): the transformer trains on the argmax tokens of the finished dVAE.
+A model is a folder: config.toml, tokenizer.json, and dvae.safetensors, clip.safetensors, dalle.safetensors.
+Stage one is frozen before stage two begins (Ramesh et al. 2021, section 2): the transformer trains on the
+argmax tokens of the finished dVAE.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dalle_edu.configs import FOLDER, Config, read_config
-from dalle_edu.data.mixture import Mixture, mixture
 from dalle_edu.dalle import Dalle
+from dalle_edu.data.mixture import Mixture, mixture
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError, unknown_name
+from dalle_edu.files import load_weights, read_history, write_tensors, write_text
 from dalle_edu.reranking import build_clip
 from dalle_edu.tokens import CaptionTokenizer
-from dalle_edu.training import Run, TrainingConfig, cosine, load_weights, read_history, train, write_tensors, write_text
+from dalle_edu.training import Run, TrainingConfig, cosine, train
 
 PARTS = ("dvae", "decoder", "clip", "dalle")
 
@@ -43,8 +46,9 @@ def train_part(
 ) -> Path:
     """Trains one part of a model into the folder `out` and returns the file of its weights.
 
-    `sources` replaces the configuration's data. `until` stops early, at a checkpoint to resume from. Raises ReaderError where
-    `out` already holds this part (and not `resume`), or what this part needs is not trained yet; nothing is overwritten.
+    `sources` replaces the configuration's data. `until` stops early, at a checkpoint to resume from. Raises
+    ReaderError where `out` already holds this part (and not `resume`), or what this part needs is not trained
+    yet; nothing is overwritten.
     """
     if part not in PARTS:
         raise unknown_name("part to train", part, PARTS)
@@ -56,7 +60,9 @@ def train_part(
     out = Path(out)
     work, finished = out / f"training-{part}", out / f"{part}.trained.toml"
     weights = out / ("dvae.safetensors" if part == "decoder" else f"{part}.safetensors")
-    started = finished.exists() or (work / "checkpoint.json").exists() or (part != "decoder" and weights.exists())
+    started = (
+        finished.exists() or (work / "checkpoint.json").exists() or (part != "decoder" and weights.exists())
+    )
     if not resume and started:
         raise ReaderError(f"{out} already holds a {part}: go on with --resume, or choose another --out.")
     if resume and not (work / "checkpoint.json").is_file():
@@ -81,15 +87,21 @@ def train_part(
     train(run, batch, loss, work, progress, until)
     if run.step >= training.steps:
         write_tensors(weights, run.weights())
-        record = {"steps": run.step, "seconds": round(run.seconds), "machine": machine(), "pictures": len(data)}
+        record = {
+            "steps": run.step,
+            "seconds": round(run.seconds),
+            "machine": machine(),
+            "pictures": len(data),
+        }
         lines = [f"{key} = {value!r}".replace("'", '"') for key, value in record.items()]
         write_text(finished, "\n".join(lines) + "\n")
     return weights
 
 
 def publish(folder: Path, target: Path) -> None:
-    """Copies what a reader needs of a trained model, without its checkpoints: configuration, tokenizer, weights, what each part
-    was trained with, and its loss curves, one row in ten, as `dvae-history.jsonl` and so on.
+    """Copies what a reader needs of a trained model, without its checkpoints: configuration, tokenizer,
+    weights, what each part was trained with, and its loss curves, one row in ten, as `dvae-history.jsonl` and
+    so on.
 
     Raises ReaderError unless all of a drawing model is there.
     """
@@ -116,8 +128,13 @@ def machine() -> str:
 
 
 def _config_file(name: str | Path, config: Config, out: Path) -> Path:
-    """The file that `name` means. Raises ReaderError where the folder `out` belongs to another configuration."""
-    source = Path(name) if Path(name).suffix == ".toml" and Path(name).is_file() else FOLDER / f"{config.name}.toml"
+    """The file that `name` means. Raises ReaderError where the folder `out` belongs to another
+    configuration."""
+    source = (
+        Path(name)
+        if Path(name).suffix == ".toml" and Path(name).is_file()
+        else FOLDER / f"{config.name}.toml"
+    )
     target = out / "config.toml"
     if target.exists() and target.read_text(encoding="utf-8") != source.read_text(encoding="utf-8"):
         raise ReaderError(f"{target} differs from {source}: train with the former, or choose another --out.")
@@ -132,7 +149,9 @@ def _tokenizer(config: Config, data: Mixture, out: Path) -> CaptionTokenizer:
     return CaptionTokenizer.load(path)
 
 
-def _dvae(config: Config, training: TrainingConfig, data: Mixture, tokenizer, out: Path, device: str, fresh: bool):
+def _dvae(
+    config: Config, training: TrainingConfig, data: Mixture, tokenizer, out: Path, device: str, fresh: bool
+):
     model = DiscreteVAE(config.dvae)
     if model.patch_codebook is not None and fresh:
         generator = torch.Generator().manual_seed(training.seed)
@@ -144,16 +163,21 @@ def _dvae(config: Config, training: TrainingConfig, data: Mixture, tokenizer, ou
         return crop_filled(images, crop, config.dvae.downsampling, generator).to(device)
 
     def loss(model: nn.Module, images: Tensor, step: int, generator: torch.Generator):
-        temperature = cosine(step, schedule.temperature_start, schedule.temperature_end, schedule.temperature_steps)
+        temperature = cosine(
+            step, schedule.temperature_start, schedule.temperature_end, schedule.temperature_steps
+        )
         kl_weight = cosine(step, 0.0, schedule.kl_weight, schedule.kl_steps)
         return model.loss(images, temperature, kl_weight, generator)
 
     return model, batch, loss
 
 
-def _decoder(config: Config, training: TrainingConfig, data: Mixture, tokenizer, out: Path, device: str, fresh: bool):
-    """Goes on with the decoder alone. Beside Gumbel noise it learned to bring back mixtures of codes; from here on it sees the
-    very tokens that it will be given. The encoder stays, so a transformer that was trained on its tokens fits as before."""
+def _decoder(
+    config: Config, training: TrainingConfig, data: Mixture, tokenizer, out: Path, device: str, fresh: bool
+):
+    """Goes on with the decoder alone. Beside Gumbel noise it learned to bring back mixtures of codes; from
+    here on it sees the very tokens that it will be given. The encoder stays, so a transformer that was
+    trained on its tokens fits as before."""
     model = load_weights(DiscreteVAE(config.dvae), out / "dvae.safetensors").requires_grad_(False)
     model.decoder.requires_grad_(True)
     crop = config.crop or config.dvae.image_size
@@ -170,9 +194,12 @@ def _decoder(config: Config, training: TrainingConfig, data: Mixture, tokenizer,
     return model, batch, loss
 
 
-def crop_filled(images: Tensor, crop: int, multiple: int, generator: torch.Generator, tries: int = 4) -> Tensor:
-    """A square of `crop` pixels out of each picture, the most varied of a few random ones, so that steps are not spent on
-    blank paper. Corners are multiples of `multiple`: (batch, 3, size, size) -> (batch, 3, crop, crop)."""
+def crop_filled(
+    images: Tensor, crop: int, multiple: int, generator: torch.Generator, tries: int = 4
+) -> Tensor:
+    """A square of `crop` pixels out of each picture, the most varied of a few random ones, so that steps are
+    not spent on blank paper. Corners are multiples of `multiple`: (batch, 3, size, size) -> (batch, 3, crop,
+    crop)."""
     batch, _, size, _ = images.shape
     if crop >= size:
         return images
@@ -182,17 +209,23 @@ def crop_filled(images: Tensor, crop: int, multiple: int, generator: torch.Gener
     rows = (corners[..., 0, None] + offset)[:, :, None, :, None]
     columns = (corners[..., 1, None] + offset)[:, :, None, None, :]
     picture = torch.arange(batch)[:, None, None, None, None]
-    candidates = images[picture, torch.arange(3)[:, None, None], rows, columns]  # (batch, tries, 3, crop, crop)
+    candidates = images[
+        picture, torch.arange(3)[:, None, None], rows, columns
+    ]  # (batch, tries, 3, crop, crop)
     best = candidates.flatten(2).var(2).argmax(1)
     return candidates[torch.arange(batch), best]
 
 
-def _clip(config: Config, training: TrainingConfig, data: Mixture, tokenizer, out: Path, device: str, fresh: bool):
+def _clip(
+    config: Config, training: TrainingConfig, data: Mixture, tokenizer, out: Path, device: str, fresh: bool
+):
     model = build_clip(config.clip, tokenizer)
     length = config.clip.text_length
 
     def batch(step: int, generator: torch.Generator):
-        indices = data.draw(training.batch_size, generator).unique()  # a picture twice would be its own wrong answer
+        indices = data.draw(
+            training.batch_size, generator
+        ).unique()  # a picture twice would be its own wrong answer
         captions = data.draw_captions(indices, generator)
         images = shifted(data.images(indices), config.shift, generator)
         return images.to(device), tokenizer.encode(captions, length, cut=True).to(device)
@@ -204,7 +237,8 @@ def _clip(config: Config, training: TrainingConfig, data: Mixture, tokenizer, ou
 
 
 def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """Each picture moved by up to `most` pixels to each side, its edge repeated where it left: (batch, 3, size, size) -> the same."""
+    """Each picture moved by up to `most` pixels to each side, its edge repeated where it left: (batch, 3,
+    size, size) -> the same."""
     batch, _, size, _ = images.shape
     moves = torch.randint(-most, most + 1, (batch, 2, 1), generator=generator)
     rows, columns = (torch.arange(size) - moves).clamp(0, size - 1).unbind(1)
@@ -212,9 +246,13 @@ def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
     return images[picture, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
-def _dalle(config: Config, training: TrainingConfig, data: Mixture, tokenizer, out: Path, device: str, fresh: bool):
+def _dalle(
+    config: Config, training: TrainingConfig, data: Mixture, tokenizer, out: Path, device: str, fresh: bool
+):
     if tokenizer.vocabulary > config.dalle.text_vocabulary:
-        raise ReaderError(f"{out}/tokenizer.json has more word pieces than text_vocabulary: it is of another configuration.")
+        raise ReaderError(
+            f"{out}/tokenizer.json has more word pieces than text_vocabulary: it is of another configuration."
+        )
     vae = load_weights(DiscreteVAE(config.dvae), out / "dvae.safetensors").to(device)
     tokens = precomputed_tokens(vae, data, out / "training-dalle" / "tokens.safetensors", device)
     length, padding = config.dalle.text_length, config.dalle.text_vocabulary
@@ -222,7 +260,8 @@ def _dalle(config: Config, training: TrainingConfig, data: Mixture, tokenizer, o
     def batch(step: int, generator: torch.Generator):
         indices = data.draw(training.batch_size, generator)
         text = tokenizer.encode(data.draw_captions(indices, generator), length, cut=True)
-        # A tokenizer that found fewer merges than it was allowed still leaves the padding where the model has it.
+        # A tokenizer that found fewer merges than it was allowed still leaves the padding where the model has
+        # it.
         text = torch.where(text >= tokenizer.vocabulary, text - tokenizer.vocabulary + padding, text)
         return text.to(device), tokens[indices].long().to(device)
 
@@ -233,7 +272,8 @@ def _dalle(config: Config, training: TrainingConfig, data: Mixture, tokenizer, o
 
 
 def precomputed_tokens(vae: DiscreteVAE, data: Mixture, path: Path, device: str = "cpu") -> Tensor:
-    """The tokens of all pictures, (N, height * width) int16, computed once and kept in `path` while vae and data stay the same."""
+    """The tokens of all pictures, (N, height * width) int16, computed once and kept in `path` while vae and
+    data stay the same."""
     from safetensors import SafetensorError, safe_open
     from tqdm.auto import tqdm
 
@@ -242,12 +282,14 @@ def precomputed_tokens(vae: DiscreteVAE, data: Mixture, path: Path, device: str 
         digest.update(name.encode() + tensor.cpu().numpy().tobytes())
     key = digest.hexdigest()[:16]
     # A file that is damaged is made anew, like one that is missing.
-    with contextlib.suppress(SafetensorError, FileNotFoundError):
-        with safe_open(path, framework="pt") as file:
-            if (file.metadata() or {}).get("key") == key:
-                return file.get_tensor("tokens")
+    with contextlib.suppress(SafetensorError, FileNotFoundError), safe_open(path, framework="pt") as file:
+        if (file.metadata() or {}).get("key") == key:
+            return file.get_tensor("tokens")
     chunks = torch.arange(len(data)).split(64)
-    rows = [vae.encode(data.images(i).to(device)).flatten(1).short().cpu() for i in tqdm(chunks, desc="tokens", mininterval=1.0)]
+    rows = [
+        vae.encode(data.images(i).to(device)).flatten(1).short().cpu()
+        for i in tqdm(chunks, desc="tokens", mininterval=1.0)
+    ]
     tokens = torch.cat(rows)
     write_tensors(path, {"tokens": tokens}, {"key": key})
     return tokens

@@ -1,8 +1,10 @@
 """What a configuration costs, before anybody pays for it: parameters, memory, arithmetic (chapter 13).
 
-    forward FLOPs a token = 2 * parameters that multiply it;  training = 3 * forward  (Kaplan et al. 2020, section 2.1)
+    forward FLOPs a token = 2 * parameters that multiply it;  training = 3 * forward  (Kaplan et al. 2020,
+    section 2.1)
 
-Models are built on PyTorch's meta device: shapes without numbers, so that 12 billion parameters take no memory.
+Models are built on PyTorch's meta device: shapes without numbers, so that 12 billion parameters take no
+memory.
 """
 
 from __future__ import annotations
@@ -43,7 +45,13 @@ def parts(config: Config) -> list[Part]:
     entries = sum(mask_entries(kind, c.text_length, c.grid, c.kernel) for kind in t.config.kinds)
     embeddings = sum(
         count_parameters(m)
-        for m in (dalle.text_embedding, dalle.text_position, dalle.image_embedding, dalle.row_position, dalle.column_position)
+        for m in (
+            dalle.text_embedding,
+            dalle.text_position,
+            dalle.image_embedding,
+            dalle.row_position,
+            dalle.column_position,
+        )
     )
     text_head, image_head = count_parameters(dalle.text_logits), count_parameters(dalle.image_logits)
     head_flops = 2 * (text_head * (c.text_length - 1) + image_head * c.picture_length)
@@ -72,7 +80,10 @@ def _convolution_flops(module: nn.Module, config: Config) -> int:
 
     handles = [m.register_forward_hook(count) for m in module.modules() if isinstance(m, nn.Conv2d)]
     side = config.dvae.image_size
-    encoder = hasattr(module.blocks.input, "weight") and module.blocks.input.in_channels == 3 * config.dvae.patch_size**2
+    encoder = (
+        hasattr(module.blocks.input, "weight")
+        and module.blocks.input.in_channels == 3 * config.dvae.patch_size**2
+    )
     shape = (1, 3, side, side) if encoder else (1, config.dvae.vocabulary, *config.dvae.grid)
     module(torch.empty(shape, device="meta"))
     for handle in handles:

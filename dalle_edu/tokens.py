@@ -1,8 +1,10 @@
-"""Text becomes tokens: byte pair encoding, and one padding token for each position that the caption leaves empty (chapter 6).
+"""Text becomes tokens: byte pair encoding, and one padding token for each position that the caption leaves
+empty (chapter 6).
 
     stream = y_0 ... y_{m-1}, pad_m ... pad_{T-1}, z_0 ... z_{N-1}        pad_i = vocabulary + i
 
-Sennrich, Haddow & Birch 2016 (BPE); Ramesh et al. 2021, section 2.2 (256 text tokens of 16,384; learned padding).
+Sennrich, Haddow & Birch 2016 (BPE); Ramesh et al. 2021, section 2.2 (256 text tokens of 16,384; learned
+padding).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Tensor
 
 from dalle_edu.errors import ReaderError
-from dalle_edu.training import write_text
+from dalle_edu.files import write_text
 
 BYTES = 256  # every text is bytes, so a vocabulary that holds all of them can spell any text
 
@@ -28,15 +30,20 @@ class CaptionTokenizer:
 
     @classmethod
     def train(cls, captions: Iterable[str], vocabulary: int = 16_384) -> CaptionTokenizer:
-        """Learns at most `vocabulary` word pieces from captions: all 256 bytes, then the most frequent merges.
+        """Learns at most `vocabulary` word pieces from captions: all 256 bytes, then the most frequent
+        merges.
 
         Raises ReaderError where `vocabulary` does not even hold the bytes.
         """
         if vocabulary < BYTES:
-            raise ReaderError(f"vocabulary is {vocabulary}; it must be at least {BYTES}, one word piece a byte.")
+            raise ReaderError(
+                f"vocabulary is {vocabulary}; it must be at least {BYTES}, one word piece a byte."
+            )
         tokenizer = Tokenizer(models.BPE())
         # Lower case as in the paper; NFKC so that one character typed in two ways is one caption.
-        tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase(), normalizers.Strip()])
+        tokenizer.normalizer = normalizers.Sequence(
+            [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Strip()]
+        )
         # A space before the first word makes it the same word as in the middle of a caption.
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
         tokenizer.decoder = decoders.ByteLevel()
@@ -66,7 +73,8 @@ class CaptionTokenizer:
         return self.tokenizer.get_vocab_size()
 
     def pieces(self, text: str) -> list[str]:
-        """The word pieces of `text`, as a reader would write them; a piece that is part of a character shows as bytes."""
+        """The word pieces of `text`, as a reader would write them; a piece that is part of a character shows
+        as bytes."""
         return [self.piece(i) for i in self.tokenizer.encode(text).ids]
 
     def piece(self, token: int) -> str:
@@ -79,21 +87,26 @@ class CaptionTokenizer:
     def encode(self, texts: str | Iterable[str], text_length: int = 256, cut: bool = False) -> Tensor:
         """Captions -> (batch, text_length) int64; position i past a caption's end holds `vocabulary` + i.
 
-        A caption of more than `text_length` tokens raises ReaderError, or is cut where `cut` says so; an empty one
-        raises ReaderError.
+        A caption of more than `text_length` tokens raises ReaderError, or is cut where `cut` says so; an
+        empty one raises ReaderError.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
         for text in texts:
             if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-                raise ReaderError(f"The text {ascii(text[:60])} holds half a character: it is not Unicode; type it again.")
+                raise ReaderError(
+                    f"The text {ascii(text[:60])} holds half a character: it is not Unicode; type it again."
+                )
         out = (self.vocabulary + torch.arange(text_length)).repeat(len(texts), 1)
         for row, (text, encoding) in enumerate(zip(texts, self.tokenizer.encode_batch(texts), strict=True)):
             ids = encoding.ids
             if not text.strip() or not ids:
-                raise ReaderError("The text is empty: write what the picture should show, 'a red apple' for one.")
+                raise ReaderError(
+                    "The text is empty: write what the picture should show, 'a red apple' for one."
+                )
             if len(ids) > text_length and not cut:
                 raise ReaderError(
-                    f"The text has {len(ids)} tokens, at most {text_length} fit: shorten it ({text[:60]!r}...), or ask for a cut."
+                    f"The text has {len(ids)} tokens, at most {text_length} fit: shorten it "
+                    f"({text[:60]!r}...), or ask for a cut."
                 )
             ids = ids[:text_length]
             out[row, : len(ids)] = torch.tensor(ids)

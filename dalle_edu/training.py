@@ -1,4 +1,5 @@
-"""The one training loop of the book: AdamW, warm-up and cosine, optional weight average, checkpoints that resume exactly.
+"""The one training loop of the book: AdamW, warm-up and cosine, optional weight average, checkpoints that
+resume exactly.
 
     w  <-  w - rate(step) * (m / (sqrt(v) + 1e-8) + weight_decay * w)
 
@@ -11,21 +12,29 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dalle_edu.errors import ReaderError
+from dalle_edu.files import (  # noqa: F401 (who trains also loads, and the chapters import both from here)
+    append_history,
+    first_line,
+    load_weights,
+    read_history,
+    read_tensors,
+    replacing,
+    write_tensors,
+    write_text,
+)
 
-# A loss function gets (model, batch, step, generator) and returns its parts by name; the part "loss" is minimised.
+# A loss function gets (model, batch, step, generator) and returns its parts by name; the part "loss" is
+# minimised.
 LossFunction = Callable[[nn.Module, object, int, torch.Generator], Mapping[str, Tensor]]
 # A batch is a pure function of (step, generator), which is what makes an interrupted run go on exactly.
 BatchFunction = Callable[[int, torch.Generator], object]
@@ -35,10 +44,11 @@ BatchFunction = Callable[[int, torch.Generator], object]
 class TrainingConfig:
     """How one model is trained.
 
-    `learning_rate` is reached after `warmup` steps and falls along a cosine to `final_learning_rate` at `steps`.
-    `weight_average` is the decay of an exponential moving average of the weights (0: none; the paper: 0.999 for the
-    dVAE, A.2). `precision` is "float32" or "bfloat16" (autocast). `gradient_clip` bounds the gradient's norm (0: no bound).
-    `optimizer` is "adamw" (the paper's) or "muon" (Jordan et al. 2024): Muon for the matrices of a transformer's blocks, AdamW for the rest.
+    `learning_rate` is reached after `warmup` steps and falls along a cosine to `final_learning_rate` at
+    `steps`. `weight_average` is the decay of an exponential moving average of the weights (0: none; the
+    paper: 0.999 for the dVAE, A.2). `precision` is "float32" or "bfloat16" (autocast). `gradient_clip` bounds
+    the gradient's norm (0: no bound). `optimizer` is "adamw" (the paper's) or "muon" (Jordan et al. 2024):
+    Muon for the matrices of a transformer's blocks, AdamW for the rest.
     """
 
     steps: int
@@ -77,8 +87,9 @@ def step_generator(seed: int, step: int) -> torch.Generator:
 
 
 def optimizers_for(model: nn.Module, config: TrainingConfig) -> list[torch.optim.Optimizer]:
-    """AdamW with decay on matrices and kernels only: shrinking a bias or a norm's gain has no use. With "muon", the matrices of
-    the blocks go to Muon instead, whose updates are scaled to the size of AdamW's, so that both share a learning rate."""
+    """AdamW with decay on matrices and kernels only: shrinking a bias or a norm's gain has no use. With
+    "muon", the matrices of the blocks go to Muon instead, whose updates are scaled to the size of AdamW's, so
+    that both share a learning rate."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     matrices = [p for name, p in named if config.optimizer == "muon" and "blocks." in name and p.dim() == 2]
     taken = {id(p) for p in matrices}
@@ -87,18 +98,24 @@ def optimizers_for(model: nn.Module, config: TrainingConfig) -> list[torch.optim
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    optimizers = [torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.beta_1, config.beta_2), eps=1e-8)]
+    optimizers = [
+        torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.beta_1, config.beta_2), eps=1e-8)
+    ]
     if matrices:
         optimizers.append(
             torch.optim.Muon(
-                matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
+                matrices,
+                lr=config.learning_rate,
+                weight_decay=config.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
             )
         )
     return optimizers
 
 
 class Run:
-    """A model in training: its optimizer, its averaged weights, the step it is at, and how to store and restore them."""
+    """A model in training: its optimizer, its averaged weights, the step it is at, and how to store and
+    restore them."""
 
     def __init__(self, model: nn.Module, config: TrainingConfig, description: Mapping | None = None):
         if config.precision not in ("float32", "bfloat16"):
@@ -107,9 +124,13 @@ class Run:
             raise ReaderError(f"optimizer is {config.optimizer!r}; it must be 'adamw' or 'muon'.")
         self.model = model
         self.config = config
-        self.description = json.loads(json.dumps(description or {}))  # what a checkpoint must agree with to be resumed
+        self.description = json.loads(
+            json.dumps(description or {})
+        )  # what a checkpoint must agree with to be resumed
         self.optimizers = optimizers_for(model, config)
-        self.average = {n: p.detach().clone() for n, p in model.named_parameters()} if config.weight_average else {}
+        self.average = (
+            {n: p.detach().clone() for n, p in model.named_parameters()} if config.weight_average else {}
+        )
         self.step = 0
         self.seconds = 0.0
 
@@ -126,11 +147,13 @@ class Run:
         device = next(self.model.parameters()).device.type
         autocast = torch.autocast(device, torch.bfloat16, enabled=config.precision == "bfloat16")
         with autocast:
-            # Its own stream of randomness, apart from the batch's, so that drawing a batch differently leaves it alone.
+            # Its own stream of randomness, apart from the batch's, so that drawing a batch differently leaves
+            # it alone.
             parts = loss_function(self.model, batch, self.step, step_generator(config.seed + 1, self.step))
         if not torch.isfinite(parts["loss"]):
             raise ReaderError(
-                f"The loss became {float(parts['loss'].detach())} at step {self.step}: try a lower learning_rate, or gradient_clip."
+                f"The loss became {float(parts['loss'].detach())} at step {self.step}: "
+                "try a lower learning_rate, or gradient_clip."
             )
         self.model.zero_grad(set_to_none=True)
         parts["loss"].backward()
@@ -139,7 +162,8 @@ class Run:
         for optimizer in self.optimizers:
             optimizer.step()
         if self.average:
-            # A young average trusts new weights more: with a fixed decay it would remember the random start for long.
+            # A young average trusts new weights more: with a fixed decay it would remember the random start
+            # for long.
             decay = min(config.weight_average, (1 + self.step) / (10 + self.step))
             with torch.no_grad():
                 for name, parameter in self.model.named_parameters():
@@ -166,8 +190,14 @@ class Run:
                 tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value)
         name = f"checkpoint-{self.step:07d}.safetensors"
         write_tensors(folder / name, tensors)
-        state = dict(step=self.step, seconds=self.seconds, file=name, training=dataclasses.asdict(self.config))
-        write_text(folder / "checkpoint.json", json.dumps(state | {"description": self.description}, indent=1))
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "file": name,
+            "training": dataclasses.asdict(self.config),
+            "description": self.description,
+        }
+        write_text(folder / "checkpoint.json", json.dumps(state, indent=1))
         for old in folder.glob("checkpoint-*.safetensors"):
             if old.name != name:
                 old.unlink()
@@ -175,7 +205,8 @@ class Run:
     def restore(self, folder: Path) -> None:
         """Goes back to the checkpoint in `folder`.
 
-        Raises ReaderError where there is none, where it is cut short, and where it is of another configuration.
+        Raises ReaderError where there is none, where it is cut short, and where it is of another
+        configuration.
         """
         state = read_state(folder / "checkpoint.json")
         ours = dataclasses.asdict(self.config)
@@ -183,10 +214,12 @@ class Run:
         theirs = state["training"]
         changed = [k for k in ours if k not in ignored and ours[k] != theirs.get(k)]
         if changed or state["description"] != self.description:
-            what = f"{changed[0]} was {theirs.get(changed[0])}, is {ours[changed[0]]}" if changed else "the model or data differ"
+            what = "the model or data differ"
+            if changed:
+                what = f"{changed[0]} was {theirs.get(changed[0])}, is {ours[changed[0]]}"
             raise ReaderError(
-                f"The checkpoint in {folder} is of another configuration ({what}): resume it with the configuration "
-                f"it was started with, or choose another --out."
+                f"The checkpoint in {folder} is of another configuration ({what}): resume it with the "
+                "configuration it was started with, or choose another --out."
             )
         tensors = read_tensors(folder / state["file"])
         try:
@@ -197,10 +230,16 @@ class Run:
             for name, parameter in self.model.named_parameters():
                 own = {k.rpartition(".")[2]: v for k, v in moments.items() if k.rpartition(".")[0] == name}
                 if own:
-                    owner = next(o for o in self.optimizers if any(parameter is p for g in o.param_groups for p in g["params"]))
+                    owner = next(
+                        o
+                        for o in self.optimizers
+                        if any(parameter is p for g in o.param_groups for p in g["params"])
+                    )
                     owner.state[parameter] = own
         except (RuntimeError, KeyError) as error:
-            raise ReaderError(f"The checkpoint in {folder} does not fit this model: {_first_line(error)}") from error
+            raise ReaderError(
+                f"The checkpoint in {folder} does not fit this model: {first_line(error)}"
+            ) from error
         self.step, self.seconds = state["step"], state["seconds"]
 
 
@@ -214,8 +253,9 @@ def train(
 ) -> list[dict[str, float]]:
     """Trains `run` up to step `until` (default: to the end); returns the loss's parts, a dict a step.
 
-    With `out`, a checkpoint and `history.jsonl` are written there every `checkpoint_every` steps, at the end, and on Ctrl-C,
-    which waits for the step in hand and then raises KeyboardInterrupt. After any other error the last checkpoint stays.
+    With `out`, a checkpoint and `history.jsonl` are written there every `checkpoint_every` steps, at the end,
+    and on Ctrl-C, which waits for the step in hand and then raises KeyboardInterrupt. After any other error
+    the last checkpoint stays.
     """
     from tqdm.auto import tqdm
 
@@ -265,54 +305,18 @@ def interrupts_wait():
             raise KeyboardInterrupt
         came.append(number)
 
-    # Python lets only the main thread handle signals; and who started us deaf to Ctrl-C (nohup) wants us to stay so.
-    here = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) != signal.SIG_IGN
+    # Python lets only the main thread handle signals; and who started us deaf to Ctrl-C (nohup) wants us to
+    # stay so.
+    here = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) != signal.SIG_IGN
+    )
     before = signal.signal(signal.SIGINT, note) if here else None
     try:
         yield lambda: bool(came)
     finally:
         if here:
             signal.signal(signal.SIGINT, before)
-
-
-def append_history(path: Path, rows: Iterable[Mapping[str, float]]) -> None:
-    """Appends rows to a JSON-lines file, dropping rows of a later step that an interrupted run had left there."""
-    rows = list(rows)
-    if not rows:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = [r for r in read_history(path) if r["step"] < rows[0]["step"]] if path.exists() else []
-    write_text(path, "".join(json.dumps(r) + "\n" for r in [*kept, *rows]))
-
-
-def read_history(path: Path) -> list[dict[str, float]]:
-    """The rows of a `history.jsonl`."""
-    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Writes a safetensors file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
-        save_file(contiguous, temporary, metadata=dict(metadata or {}))
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Reads a safetensors file. Raises ReaderError when it is missing, cut short, or no safetensors file at all."""
-    if not Path(path).is_file():
-        raise ReaderError(f"There is no file {path}: check the path, or train the model first.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
-        raise ReaderError(f"{path} is cut short or is no safetensors file ({error}): copy or train it again.") from error
 
 
 def read_state(path: Path) -> dict:
@@ -323,34 +327,8 @@ def read_state(path: Path) -> dict:
         state = json.loads(path.read_text(encoding="utf-8"))
         return {key: state[key] for key in ("step", "seconds", "file", "training", "description")}
     except (ValueError, KeyError, TypeError) as error:
-        raise ReaderError(f"{path} is damaged ({_first_line(error)}): delete it and train again.") from error
-
-
-def load_weights(model: nn.Module, path: Path) -> nn.Module:
-    """Loads a safetensors file into `model` and sets it to evaluation. Raises ReaderError where they do not fit."""
-    tensors = read_tensors(path)
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ReaderError(f"{path} is of another configuration than its model: {_first_line(error, 1)}") from error
-    return model.eval()
-
-
-@contextlib.contextmanager
-def replacing(path: Path):
-    """A context that gives a temporary file beside `path`, which takes its place at the end, or vanishes on an error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise ReaderError(f"{path} is damaged ({first_line(error)}): delete it and train again.") from error
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _first_line(error: BaseException, line: int = 0) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[min(line, len(lines) - 1)].strip()

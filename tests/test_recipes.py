@@ -166,8 +166,12 @@ def test_shifted_pictures_are_moved_both_ways_and_repeat_their_edge():
     images = torch.stack((rows, columns, rows + columns))[None].repeat(300, 1, 1, 1)
     moved = shifted(images, 2, torch.Generator().manual_seed(0))
     down, right = (images - moved)[:, 0, 8, 8], (images - moved)[:, 1, 8, 8]
-    assert {(int(d), int(r)) for d, r in zip(down, right, strict=True)} == {(d, r) for d in range(-2, 3) for r in range(-2, 3)}
+    assert {(int(d), int(r)) for d, r in zip(down, right, strict=True)} == {
+        (d, r) for d in range(-2, 3) for r in range(-2, 3)
+    }
     for picture, d, r in zip(moved, down, right, strict=True):
-        assert torch.equal(picture[0], (rows - d).clamp(0, 15)) and torch.equal(picture[1], (columns - r).clamp(0, 15))
+        assert torch.equal(picture[0], (rows - d).clamp(0, 15)) and torch.equal(
+            picture[1], (columns - r).clamp(0, 15)
+        )
         assert torch.equal(picture[2], picture[0] + picture[1])  # the three channels stay together
     assert torch.equal(shifted(images, 0, torch.Generator()), images)

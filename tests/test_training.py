@@ -35,7 +35,9 @@ CONFIG = TrainingConfig(
 def model(seed=0):
     torch.manual_seed(seed)
     blocks = nn.Sequential(nn.Linear(8, 8), nn.Tanh())
-    return nn.Sequential(OrderedDict(first=nn.Linear(5, 8), blocks=blocks, norm=nn.LayerNorm(8), last=nn.Linear(8, 2)))
+    return nn.Sequential(
+        OrderedDict(first=nn.Linear(5, 8), blocks=blocks, norm=nn.LayerNorm(8), last=nn.Linear(8, 2))
+    )
 
 
 def batch(step, generator):

@@ -1,4 +1,5 @@
-"""A very small model for the tests: all three parts trained in a second or two, once for the whole run of the tests."""
+"""A very small model for the tests: all three parts trained in a second or two, once for the whole run of the
+tests."""
 
 import atexit
 import functools

@@ -1,7 +1,7 @@
 """Configurations: one small TOML a trained model, read into the dataclasses of its parts.
 
-A file has the sections [data], [tokenizer], [dvae], [clip], [dalle], and for each model [dvae.training] and so on; what a
-section may hold is what the dataclass of the same name holds.
+A file has the sections [data], [tokenizer], [dvae], [clip], [dalle], and for each model [dvae.training] and
+so on; what a section may hold is what the dataclass of the same name holds.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Schedule:
 class Config:
     """One model, whole: what it is trained on, its parts, and how each is trained.
 
-    The dVAE looks at squares of `crop` pixels (0: whole pictures), CLIP at pictures moved by up to `shift` pixels.
+    The dVAE looks at squares of `crop` pixels (0: whole pictures), CLIP at pictures moved by up to `shift`
+    pixels.
     """
 
     name: str
@@ -93,7 +94,9 @@ def read_config(name: str | Path) -> Config:
     elif not path.is_file() and (FOLDER / path.name).is_file():
         path = FOLDER / path.name
     if not path.is_file():
-        raise ReaderError(f"There is no configuration file {path}; the package has: {', '.join(config_names())}.")
+        raise ReaderError(
+            f"There is no configuration file {path}; the package has: {', '.join(config_names())}."
+        )
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -109,13 +112,21 @@ def _config(table: dict, path: Path) -> Config:
         if section not in SECTIONS:
             raise ReaderError(f"{path} has a section [{section}]; the known ones are {', '.join(SECTIONS)}.")
         if not isinstance(values, list if section == "data" else dict):
-            raise ReaderError(f"{path}: write [[data]] for each source of pictures, and [{section}] for the other sections.")
+            raise ReaderError(
+                f"{path}: write [[data]] for each source of pictures, and [{section}] for the other sections."
+            )
     dvae, dalle, clip = (dict(table.get(part, {})) for part in ("dvae", "dalle", "clip"))
-    trainings = {f"{part}_training": t.pop("training", None) for part, t in (("dvae", dvae), ("dalle", dalle), ("clip", clip))}
+    trainings = {
+        f"{part}_training": t.pop("training", None)
+        for part, t in (("dvae", dvae), ("dalle", dalle), ("clip", clip))
+    }
     decoder = dvae.pop("decoder", {})
     trainings["dvae_decoder_training"] = decoder.pop("training", None)
     if decoder:
-        raise ReaderError(f"{path}: [dvae.decoder] holds only [dvae.decoder.training]; write {next(iter(decoder))} in [dvae].")
+        raise ReaderError(
+            f"{path}: [dvae.decoder] holds only [dvae.decoder.training]; "
+            f"write {next(iter(decoder))} in [dvae]."
+        )
     schedule, crop = dvae.pop("schedule", {}), dvae.pop("crop", 0)
     shift = clip.pop("shift", 0)
     tokenizer = dict(table.get("tokenizer", {}))
@@ -123,9 +134,14 @@ def _config(table: dict, path: Path) -> Config:
     read = lambda kind, section, values: _dataclass(kind, section, values, path)  # noqa: E731
     dvae_config = read(DiscreteVAEConfig, "dvae", dvae)
     if not isinstance(crop, int) or crop < 0 or crop % dvae_config.downsampling:
-        raise ReaderError(f"{path}: crop is {crop!r}; it must be a multiple of {dvae_config.downsampling} pixels (0: none).")
+        raise ReaderError(
+            f"{path}: crop is {crop!r}; it must be a multiple of {dvae_config.downsampling} pixels (0: none)."
+        )
     if not isinstance(shift, int) or not 0 <= shift < dvae_config.image_size:
-        raise ReaderError(f"{path}: shift is {shift!r}; it must be a number of pixels below {dvae_config.image_size} (0: none).")
+        raise ReaderError(
+            f"{path}: shift is {shift!r}; it must be a number of pixels below {dvae_config.image_size} "
+            "(0: none)."
+        )
     # What the transformer shares with the tokenizers is written once, in their sections.
     dalle = {
         "text_vocabulary": tokenizer.get("vocabulary"),
@@ -147,7 +163,10 @@ def _config(table: dict, path: Path) -> Config:
         schedule=read(Schedule, "dvae.schedule", schedule),
         crop=crop,
         shift=shift,
-        **{k: read(TrainingConfig, k.replace("_", "."), t) if t is not None else None for k, t in trainings.items()},
+        **{
+            k: read(TrainingConfig, k.replace("_", "."), t) if t is not None else None
+            for k, t in trainings.items()
+        },
     )
 
 
@@ -158,19 +177,31 @@ def _dataclass(kind, section: str, values: dict, path: Path):
     known = {f.name: f for f in fields(kind)}
     for key, value in values.items():
         if key not in known:
-            raise ReaderError(f"{path}: [{section}] has no field {key!r}; its fields are {', '.join(sorted(known))}.")
+            raise ReaderError(
+                f"{path}: [{section}] has no field {key!r}; its fields are {', '.join(sorted(known))}."
+            )
         type_name = known[key].type if isinstance(known[key].type, str) else known[key].type.__name__
         least = 0 if key in MAY_BE_ZERO else 1
         right = {
-            "int": (isinstance(value, int) and not isinstance(value, bool) and value >= least, f"a whole number from {least} on"),
-            "float": (isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0, "a number from 0 on"),
+            "int": (
+                isinstance(value, int) and not isinstance(value, bool) and value >= least,
+                f"a whole number from {least} on",
+            ),
+            "float": (
+                isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0,
+                "a number from 0 on",
+            ),
             "str": (isinstance(value, str), "a text in quotes"),
             "bool": (isinstance(value, bool), "true or false"),
         }
         fits, expected = right.get(type_name, (isinstance(value, (list, tuple)), "a list"))
         if not fits and value is not None:
             raise ReaderError(f"{path}: {key} in [{section}] is {value!r}; it must be {expected}.")
-    missing = [n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING and values.get(n) is None]
+    missing = [
+        n
+        for n, f in known.items()
+        if f.default is MISSING and f.default_factory is MISSING and values.get(n) is None
+    ]
     if missing:
         raise ReaderError(f"{path}: [{section}] lacks {', '.join(missing)}.")
     return kind(**values)

@@ -1,8 +1,10 @@
-"""The pictures that a model is trained on: one or several sources, held in memory, each drawn from as often as it weighs.
+"""The pictures that a model is trained on: one or several sources, held in memory, each drawn from as often
+as it weighs.
 
-A configuration lists them as [[data]] tables: `kind` ("emoji", "scenes", "folder", "shards"), `weight`, and what the kind
-needs: `family` and `length` for scenes, `path` for a folder or shards. `balance = true` weighs emoji that differ only in skin
-tone or hair, n of them, by 1 / sqrt(n) each: people are drawn in six tones, apples in one.
+A configuration lists them as [[data]] tables: `kind` ("emoji", "scenes", "folder", "shards"), `weight`, and
+what the kind needs: `family` and `length` for scenes, `path` for a folder or shards. `balance = true` weighs
+emoji that differ only in skin tone or hair, n of them, by 1 / sqrt(n) each: people are drawn in six tones,
+apples in one.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ FIELDS = {  # what a source of each kind may say, besides its kind and weight
 
 @dataclass
 class Mixture:
-    """`pictures` (N, 3, size, size) uint8; `captions[i]`: one or more ways to say what picture i shows; `weights` (N,)
-    how often picture i is drawn, relative to the others."""
+    """`pictures` (N, 3, size, size) uint8; `captions[i]`: one or more ways to say what picture i shows;
+    `weights` (N,) how often picture i is drawn, relative to the others."""
 
     pictures: Tensor
     captions: list[list[str]]
@@ -54,7 +56,8 @@ class Mixture:
         """One caption a picture; where there are several ways to say it, one of them at random."""
         u = torch.rand(len(indices), generator=generator)
         return [
-            self.captions[i][int(x * len(self.captions[i]))] for i, x in zip(indices.tolist(), u.tolist(), strict=True)
+            self.captions[i][int(x * len(self.captions[i]))]
+            for i, x in zip(indices.tolist(), u.tolist(), strict=True)
         ]
 
     def fingerprint(self) -> str:
@@ -66,7 +69,8 @@ class Mixture:
 
 
 def mixture(sources: Iterable[Mapping], size: int, split: str = "train", progress: bool = False) -> Mixture:
-    """Loads sources at `size` pixels. Raises ReaderError for kinds that are not known and sources without pictures."""
+    """Loads sources at `size` pixels. Raises ReaderError for kinds that are not known and sources without
+    pictures."""
     pictures, captions, weights = [], [], []
     for source in map(_checked, sources):
         source_pictures, source_captions = _load(dict(source), size, split, progress)
@@ -77,7 +81,9 @@ def mixture(sources: Iterable[Mapping], size: int, split: str = "train", progres
         shares = _shares(source_captions) if source.get("balance") else torch.ones(len(source_captions))
         weights.append(float(source.get("weight", 1.0)) * shares / shares.sum())
     if not pictures:
-        raise ReaderError("The configuration names no data: add a [[data]] table, or pass --data KIND[:PATH].")
+        raise ReaderError(
+            "The configuration names no data: add a [[data]] table, or pass --data KIND[:PATH]."
+        )
     return Mixture(torch.cat(pictures), captions, torch.cat(weights))
 
 
@@ -97,9 +103,14 @@ def _checked(source: Mapping) -> Mapping:
     if kind not in KINDS:
         raise unknown_name("kind of data", str(kind), KINDS)
     for key in source.keys() - FIELDS[kind] - {"kind", "weight"}:
-        raise ReaderError(f"Data of the kind {kind!r} has no field {key!r}; its fields are {', '.join(sorted(FIELDS[kind]))}.")
+        raise ReaderError(
+            f"Data of the kind {kind!r} has no field {key!r}; "
+            f"its fields are {', '.join(sorted(FIELDS[kind]))}."
+        )
     if not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
-        raise ReaderError(f"The weight of data of the kind {kind!r} is {weight!r}; it must be a number above 0.")
+        raise ReaderError(
+            f"The weight of data of the kind {kind!r} is {weight!r}; it must be a number above 0."
+        )
     if "path" in FIELDS[kind] and not source.get("path"):
         raise ReaderError(f"Data of the kind {kind!r} needs a path: where the pictures are.")
     for key in ("length", "seed"):
@@ -127,7 +138,9 @@ def _load(source: dict, size: int, split: str, progress: bool) -> tuple[Tensor, 
         from dalle_edu.data.scenes import Scenes
 
         family, length = source.get("family", "all"), int(source.get("length", 10_000))
-        return _stack(Scenes(family, size, int(source.get("seed", 0)), length, split), length, progress, family)
+        return _stack(
+            Scenes(family, size, int(source.get("seed", 0)), length, split), length, progress, family
+        )
     if kind == "folder":
         from dalle_edu.data.folder import FolderOfPictures
 
@@ -149,4 +162,6 @@ def _stack(items, length: int | None, progress: bool, what: str) -> tuple[Tensor
         image, caption = items[i]
         pictures.append((image * 255).round().to(torch.uint8).numpy())
         captions.append([caption])
-    return torch.from_numpy(np.stack(pictures)) if pictures else torch.empty(0, 3, 1, 1, dtype=torch.uint8), captions
+    return torch.from_numpy(np.stack(pictures)) if pictures else torch.empty(
+        0, 3, 1, 1, dtype=torch.uint8
+    ), captions

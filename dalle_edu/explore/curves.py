@@ -7,12 +7,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from dalle_edu.explore.figures import COLOURS
-from dalle_edu.training import read_history
+from dalle_edu.files import read_history
 
 _STYLES = ("-", "--", "-.", ":")
 
 
-def plot_history(history: Path | str | Iterable[Mapping], keys: Iterable[str] = ("loss",), smooth: float = 0.9, ax=None) -> None:
+def plot_history(
+    history: Path | str | Iterable[Mapping], keys: Iterable[str] = ("loss",), smooth: float = 0.9, ax=None
+) -> None:
     """Draws columns `keys` of a training's history, a list of dicts or a `history.jsonl`.
 
     `smooth` in [0, 1): how much of the running mean is kept at each row. Returns None.
@@ -21,7 +23,10 @@ def plot_history(history: Path | str | Iterable[Mapping], keys: Iterable[str] = 
     ax = ax or plt.gca()
     for key, colour, style in zip(keys, COLOURS, _STYLES, strict=False):
         rows_with = [row for row in rows if key in row]
-        steps, values = [row["step"] for row in rows_with], np.array([row[key] for row in rows_with], dtype=float)
+        steps, values = (
+            [row["step"] for row in rows_with],
+            np.array([row[key] for row in rows_with], dtype=float),
+        )
         ax.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
         ax.plot(steps, _running_mean(values, smooth), color=colour, linestyle=style, label=key)
     ax.set_xlabel("step")

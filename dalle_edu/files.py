@@ -1,0 +1,94 @@
+"""Files that are whole or not there: weights as safetensors, histories as JSON lines, and texts.
+
+Whatever interrupts a writer, the file before it stays; what cannot be read is named in one sentence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from dalle_edu.errors import ReaderError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes a safetensors file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(contiguous, temporary, metadata=dict(metadata or {}))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Reads a safetensors file. Raises ReaderError when it is missing, cut short, or no safetensors file at
+    all."""
+    if not Path(path).is_file():
+        raise ReaderError(f"There is no file {path}: check the path, or train the model first.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise ReaderError(
+            f"{path} is cut short or is no safetensors file ({error}): copy or train it again."
+        ) from error
+
+
+def load_weights(model: nn.Module, path: Path) -> nn.Module:
+    """Loads a safetensors file into `model` and sets it to evaluation. Raises ReaderError where they do not
+    fit."""
+    tensors = read_tensors(path)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ReaderError(
+            f"{path} is of another configuration than its model: {first_line(error, 1)}"
+        ) from error
+    return model.eval()
+
+
+def append_history(path: Path, rows: Iterable[Mapping[str, float]]) -> None:
+    """Appends rows to a JSON-lines file, dropping rows of a later step that an interrupted run had left
+    there."""
+    rows = list(rows)
+    if not rows:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = [r for r in read_history(path) if r["step"] < rows[0]["step"]] if path.exists() else []
+    write_text(path, "".join(json.dumps(r) + "\n" for r in [*kept, *rows]))
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The rows of a `history.jsonl`."""
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+@contextlib.contextmanager
+def replacing(path: Path):
+    """A context that gives a temporary file beside `path`, which takes its place at the end, or vanishes on
+    an error."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def first_line(error: BaseException, line: int = 0) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[min(line, len(lines) - 1)].strip()
