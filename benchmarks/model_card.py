@@ -1,5 +1,5 @@
 """Writes a model's card, README.md and curves.png in its folder, from what training and `dalle-edu evaluate`
-stored there.
+stored there: README.md, curves.png, and nearest.png, the training pictures nearest to forty drawings.
 
     dalle-edu evaluate --model DIR --out DIR/evaluation.json && python benchmarks/model_card.py DIR
 """
@@ -16,8 +16,9 @@ import matplotlib.pyplot as plt
 import torch
 
 from dalle_edu.configs import read_config
+from dalle_edu.copies import copies
 from dalle_edu.data import EmojiPictures
-from dalle_edu.drawing import load
+from dalle_edu.drawing import contact_sheet, load
 from dalle_edu.evaluation import table
 from dalle_edu.explore import plot_history
 
@@ -69,15 +70,26 @@ One row in ten, in the files `*-history.jsonl`.
 
 ## Scores
 
-`dalle-edu evaluate --model {name} --samples {samples} --seed {seed}`, on combinations that training never
-showed:
+`dalle-edu evaluate --model {name} --samples {samples} --seed {seed} --best {best_of}` with
+OMP_NUM_THREADS={threads}, on combinations that training never showed:
 
 ```
 {scores}
 ```
 
-"chance": the judge on real pictures of other captions. "ceiling": the judge on real pictures after the dVAE.
-In brackets, 95 % intervals (Wilson). As data: [evaluation.json](evaluation.json).
+"1 sample": the first, at temperature 1. "careful": one at temperature 0.7. "best of N": of the same samples
+and more, the one that CLIP finds nearest to the caption. "chance": the judge on real pictures of other
+captions. "ceiling": the judge on real pictures after the dVAE. "all, pairs", "counted", "lists": everything
+right, of the captions of that kind. In brackets, 95 % intervals (Wilson). As data:
+[evaluation.json](evaluation.json).
+
+## Is it a memory?
+
+![Forty drawings, each above the training picture that is nearest to it](nearest.png)
+
+The best of {drawings} drawings for each of forty prompts, and under it the nearest of all
+{training_pictures:,} training pictures. First pair of rows: emoji that were trained; then emoji of the test
+split; then held-out people; then held-out scenes. The last lines of the table say how many are copies.
 
 ## Limits
 
@@ -143,10 +155,18 @@ def main() -> None:
         trials=trials_table(TRIALS),
         samples=figures["samples"],
         seed=figures["seed"],
+        best_of=figures["best_of"],
+        threads=figures["threads"],
         scores=table(figures),
+        drawings=figures["copies"]["samples"],
+        training_pictures=figures["copies"]["training_pictures"],
         attribution=EmojiPictures.attribution,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
+    found = copies(model, figures["seed"])
+    pairs = zip(found["drawings"].split(10), found["nearest"].split(10), strict=True)
+    sheet = contact_sheet(torch.cat([row for pair in pairs for row in pair]), columns=10, scale=1)
+    sheet.save(folder / "nearest.png")
     figure, axes = plt.subplots(1, len(PARTS), figsize=(12, 3))
     for ax, (part, (_, keys)) in zip(axes, PARTS.items(), strict=True):
         if (folder / f"{part}-history.jsonl").is_file():

@@ -97,19 +97,23 @@ def train(
 def evaluate(
     model: ModelOption = "picturebook",
     out: Annotated[Path | None, typer.Option(help="A JSON file for the figures.")] = None,
-    samples: Annotated[int, typer.Option(help="Pictures to draw for each family.")] = 32,
+    samples: Annotated[int, typer.Option(help="Captions of each family to draw.")] = 64,
+    best: Annotated[
+        str, typer.Option(help="Best of how many samples: 8,64:24 is best of 8, and of 64 for 24 captions.")
+    ] = "8,64:24",
     seed: Annotated[int, typer.Option(help="The same seed measures the same figures.")] = 0,
 ) -> None:
-    """Measure a model: reconstruction, codebook, CLIP retrieval, and drawings of held-out captions."""
+    """Measure a model: dVAE, CLIP, copies, and drawings of held-out captions, read by judges."""
     _require(samples >= 1, f"--samples is {samples}; at least one is needed.")
     _require(0 <= seed < 2**63, f"--seed is {seed}; it must be a whole number from 0 to 2**63 - 1.")
     _require(out is None or not out.is_dir(), f"--out {out} is a folder: name a file in it.")
     _require(out is None or out.parent.is_dir(), f"--out {out}: there is no folder {out and out.parent}.")
     from dalle_edu.drawing import load
     from dalle_edu.evaluation import evaluate as measure
-    from dalle_edu.evaluation import table, write
+    from dalle_edu.evaluation import parse_best, table, write
 
-    figures = measure(load(model), samples=samples, seed=seed, progress=True)
+    parse_best(best)
+    figures = measure(load(model), samples=samples, seed=seed, best=best, progress=True)
     print(table(figures))
     if out is not None:
         write(figures, out)

@@ -1,0 +1,70 @@
+"""The figures of `dalle-edu evaluate` as text, every rate with its interval (chapter 12)."""
+
+from __future__ import annotations
+
+import math
+
+
+def wilson(right: int, of: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a rate, `right` out of `of` (Wilson 1927): honest near 0 and 1, too."""
+    z, p = 1.96, right / of
+    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
+    half = z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def rate(counts: list[int]) -> str:
+    """[right, of] -> "71% (51-85)": the rate and its 95 % interval, in percent."""
+    low, high = wilson(*counts)
+    return f"{counts[0] / counts[1]:.0%} ({100 * low:.0f}-{100 * high:.0f})"
+
+
+def table(figures: dict) -> str:
+    """All figures as text, lines of at most 110 characters. In brackets stand 95 % intervals (Wilson)."""
+    r = figures["reconstruction"]
+    lines = [
+        f"dVAE     test emoji {r['emoji_decibels']:.2f} dB, scenes {r['scenes_decibels']:.2f} dB, "
+        f"{r['codes_used']:.1%} of codes used, perplexity {r['perplexity_off_background']:.0f} off the ground"
+    ]
+    if found := figures.get("retrieval"):
+        said = ", ".join(f"{name} {rate(counts)}" for name, counts in found.items())
+        lines.append(f"CLIP     the right one among {found['emoji'][1]} captions never seen: {said}")
+    run = f"{figures['samples']} captions a family, seed {figures['seed']}, {figures['threads']} threads"
+    lines += ["", f"held-out captions, right in everything ({run}):"]
+    families = figures["families"]
+    numbers = list(next(iter(families.values()))["best"]) if families else []
+    heads = ["1 sample", "1, careful", *(f"best of {n}" for n in numbers), "chance", "ceiling"]
+    lines.append(f"{'':11}" + "".join(f"{head:>14}" for head in heads))
+    for name, row in families.items():
+        best = [row["best"][n]["right"] for n in numbers]
+        single, careful, chance, ceiling = (row[k]["all"] for k in ("single", "careful", "chance", "ceiling"))
+        cells = [single, careful, *best, chance, ceiling]
+        lines.append(f"{name:11}" + "".join(f"{rate(cell):>14}" for cell in cells))
+    for n in numbers:
+        lines += ["", f"best of {n} by CLIP, beside what it chose from:"]
+        lines.append(f"{'':11}{'captions':>10}{'all samples':>14}{'chosen':>14}{'one is right':>14}")
+        for name, row in families.items():
+            best = row["best"][n]
+            cells = (f"{rate(best[key]):>14}" for key in ("drawn", "right", "possible"))
+            lines.append(f"{name:11}{best['captions']:>10}" + "".join(cells))
+    lines += ["", "one sample, each property by itself:"]
+    lines.append(f"{'':11}{'':22}{'1 sample':>14}{'1, careful':>14}{'chance':>14}{'ceiling':>14}")
+    for name, row in families.items():
+        for key in list(row["single"])[1:]:
+            cells = (row[kind].get(key, [0, 0]) for kind in ("single", "careful", "chance", "ceiling"))
+            lines.append(
+                f"{name:11}{key:22}" + "".join(f"{rate(cell) if cell[1] else '':>14}" for cell in cells)
+            )
+    if families:
+        lines += ["", "energy of fine detail, against real pictures of the same captions:"]
+    for name, row in families.items():
+        real, again, drawn = (row["detail"][key] for key in ("real", "reconstructed", "drawn"))
+        lines.append(f"{name:11}reconstructed {again / real:.0%}, drawn {drawn / real:.0%}")
+    if found := figures.get("copies"):
+        lines += ["", f"copies of training pictures, of {found['samples']} drawings a prompt:"]
+        for name, row in found["groups"].items():
+            counts = f"same tokens {rate(row['tokens'])}, as near as its reconstruction {rate(row['pixels'])}"
+            lines.append(f"{name:26}{counts}")
+    if figures.get("interrupted"):
+        lines += ["", "Interrupted: what is not in the table was not measured."]
+    return "\n".join(lines)
