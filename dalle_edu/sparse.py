@@ -17,10 +17,10 @@ from dalle_edu.errors import ReaderError, unknown_name
 from dalle_edu.masks import attention_mask, picture_keys, picture_lags
 
 FORMS = ("auto", "blocked", "gather", "dense", "flex")
-# Below these numbers of picture tokens "auto" takes the dense form, because it is faster there
-# (`benchmarks/sparse_attention.py`).
-DENSE_BELOW = {"row": 128, "column": 128, "conv": 1024}
-TILE = 8  # a tile of "conv" is TILE x TILE queries: fewer share too little, more waste too many scores
+# Below these numbers of picture tokens "auto" takes the dense form: measured to be faster there, in float32
+# and bfloat16 (`benchmarks/dense_below.py`, which also says what a copied key costs, counted in scores).
+DENSE_BELOW = {"row": 100, "column": 100, "conv": 400}
+KEY_COST = 40
 
 
 def sparse_attention(
@@ -47,7 +47,7 @@ def sparse_attention(
     form. Raises ReaderError for an unknown kind or form, or for shapes that do not fit.
     """
     picture_lags(kind, grid, kernel)  # names what is wrong with them, if anything is
-    positions = grid[0] * grid[1]
+    grid, positions = tuple(grid), grid[0] * grid[1]
     length = text_length + positions
     if query.ndim != 4 or query.shape[2] != length or not query.shape == key.shape == value.shape:
         raise ReaderError(
@@ -62,18 +62,16 @@ def sparse_attention(
     if form == "auto":
         form = "dense" if positions < DENSE_BELOW[kind] else "blocked"
     if form == "flex":
-        return _flex(query, key, value, kind, text_length, tuple(grid), kernel)
+        return _flex(query, key, value, kind, text_length, grid, kernel)
     if form == "dense":
-        mask = _mask_on(query.device, kind, text_length, tuple(grid), kernel)
+        mask = _mask_on(query.device, kind, text_length, grid, kernel)
         return scaled_dot_product_attention(query, key, value, attn_mask=mask)
     if form == "blocked" and kind == "conv" and grid[1] < kernel // 2:
         form = "gather"  # a window wider than two rows of the picture has no tiles
-    attend = {"gather": _gather, "row": _row, "column": _column, "conv": _conv}[
-        form if form == "gather" else kind
-    ]
+    attend = {"row": _row, "column": _column, "conv": _conv}[kind] if form == "blocked" else _gather
     text = [states[:, :, :text_length] for states in (query, key, value)]
     picture = [states[:, :, text_length:] for states in (query, key, value)]
-    seen = attend(*picture, *text[1:], kind, tuple(grid), kernel)
+    seen = attend(*picture, *text[1:], kind, grid, kernel)
     if text_length == 0:
         return seen
     # Text reads text only, and causally: PyTorch's own attention, on a corner of the stream.
@@ -82,8 +80,8 @@ def sparse_attention(
 
 @dataclass(frozen=True)
 class Work:
-    """What one head of one layer does: `scores`, how many it computes, needed or not; `keys`, how many keys it
-    lines up for them, copies counted (and as many values)."""
+    """What one head of one layer does: `scores`, how many it computes, needed or not; `keys`, how many keys
+    it lines up for them, copies counted (and as many values)."""
 
     scores: int
     keys: int
@@ -94,8 +92,7 @@ def work(kind: str, text_length: int, grid: tuple[int, int], kernel: int = 11, f
 
     `dalle_edu.masks.mask_entries` says how many scores are needed. Errors as in `sparse_attention`.
     """
-    lags = picture_lags(kind, grid, kernel)
-    positions = grid[0] * grid[1]
+    lags, positions = picture_lags(kind, grid, kernel), grid[0] * grid[1]
     if form not in ("dense", "gather", "blocked"):
         raise unknown_name("form of attention to count", form, ("dense", "gather", "blocked"))
     if form == "dense" or kind == "dense":
@@ -116,9 +113,9 @@ def _blocks(kind, grid, kernel):
         return height, width, 2 * width
     if kind == "column":
         return width, height, height
-    columns = _tile_columns(width, half)
-    tiles = -(-height // TILE) * (width // columns)
-    return tiles, TILE * columns, (TILE + half) * (columns + 2 * half)
+    rows, columns = _tile(height, width, half)
+    tiles = -(-height // rows) * (width // columns)
+    return tiles, rows * columns, (rows + half) * (columns + 2 * half)
 
 
 def _one_softmax(query, near_key, near_value, text_key, text_value, blocked):
@@ -144,9 +141,8 @@ def _gather(query, key, value, text_key, text_value, kind, grid, kernel):
     indices, valid = picture_keys(kind, grid, kernel)
     indices, valid = indices.to(query.device), valid.to(query.device)
     near = key[:, :, indices], value[:, :, indices]  # (batch, heads, positions, keys, head_size)
-    return _one_softmax(query[:, :, :, None], *near, text_key, text_value, _to_add(valid[:, None])).flatten(
-        2, 3
-    )
+    seen = _one_softmax(query[:, :, :, None], *near, text_key, text_value, _to_add(valid[:, None]))
+    return seen.flatten(2, 3)
 
 
 def _row(query, key, value, text_key, text_value, kind, grid, kernel):
@@ -172,7 +168,7 @@ def _column(query, key, value, text_key, text_value, kind, grid, kernel):
 def _conv(query, key, value, text_key, text_value, kind, grid, kernel):
     """A block is a tile of the picture; its queries read in the tile and a margin of half a kernel."""
     height, width = grid
-    rows, columns = TILE, _tile_columns(width, kernel // 2)
+    rows, columns = _tile(height, width, kernel // 2)
     down, across = -(-height // rows), width // columns  # tiles
     blocked = _conv_blocked(query.device, grid, kernel, rows, columns)
     query = pad(query, (0, 0, 0, (down * rows - height) * width)).unflatten(2, (down, rows, across, columns))
@@ -184,9 +180,20 @@ def _conv(query, key, value, text_key, text_value, kind, grid, kernel):
     return seen.flatten(2, 5)[:, :, : height * width]
 
 
-def _tile_columns(width, half):
-    """The least divisor of the width that is as wide as a tile and as the margin lent to a neighbour."""
-    return next(columns for columns in range(min(width, max(TILE, half)), width + 1) if width % columns == 0)
+@lru_cache(maxsize=32)
+def _tile(height, width, half):
+    """Rows and columns of the tile that costs least: small ones copy many keys, large ones waste many scores.
+
+    The columns divide the width, and are at least the margin that a tile lends to its neighbour.
+    """
+
+    def cost(tile):
+        rows, columns = tile
+        keys = -(-height // rows) * (width // columns) * (rows + half) * (columns + 2 * half)
+        return keys * (rows * columns + KEY_COST)
+
+    divisors = [columns for columns in range(max(half, 1), width + 1) if width % columns == 0]
+    return min(((rows, columns) for rows in range(1, height + 1) for columns in divisors), key=cost)
 
 
 def _tiles_with_margin(states, grid, half, rows, columns):
@@ -242,17 +249,17 @@ def _column_blocked(device, height):
 def _conv_blocked(device, grid, kernel, rows, columns):
     """(tiles, rows * columns, near): is the key's offset (dy, dx) in the window and not in the future?"""
     (height, width), half = grid, kernel // 2
-    query_row = torch.arange(rows).repeat_interleave(columns)[:, None]
-    query_column = torch.arange(columns).repeat(rows)[:, None]
-    near_columns = columns + 2 * half
-    key_row = torch.arange(-half, rows).repeat_interleave(near_columns)
-    key_column = torch.arange(-half, columns + half).repeat(rows + half)
+    query_row, query_column = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).T[..., None]
+    key_row, key_column = torch.cartesian_prod(
+        torch.arange(-half, rows), torch.arange(-half, columns + half)
+    ).T
     dy, dx = key_row - query_row, key_column - query_column
     mask = (dy >= -half) & (dx.abs() <= half) & ((dy < 0) | ((dy == 0) & (dx <= 0)))
     # In a narrow picture a key can stand twice in the window, as (dy, dx) and (dy + 1, dx - width): keep one.
     mask &= ~((dx - width >= -half) & (dy + 1 <= 0))
-    top = torch.arange(0, height, rows).repeat_interleave(width // columns)[:, None]
-    left = torch.arange(0, width, columns).repeat(-(-height // rows))[:, None]
+    top, left = torch.cartesian_prod(torch.arange(0, height, rows), torch.arange(0, width, columns)).T[
+        ..., None
+    ]
     exists = (top + key_row) * width + left + key_column >= 0
     return _to_add(mask & exists[:, None]).to(device)
 
