@@ -2,11 +2,13 @@
 
     loss = 1/2 [cross-entropy over the rows + over the columns] of  exp(t) * cos(picture_i, text_j)
 
-Radford et al. 2021; Ramesh et al. 2021, section 2.6 (512 samples, ranked). The model and the loss are open_clip's own.
+Radford et al. 2021; Ramesh et al. 2021, section 2.6 (512 samples, ranked). The model and the loss are
+open_clip's own.
 """
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +25,8 @@ from dalle_edu.tokens import CaptionTokenizer
 class PictureClip(nn.Module):
     """open_clip's CLIP at a small size, reading this book's pictures and tokens.
 
-    The number of word pieces is `vocabulary`; two more numbers mark the end of the text and the empty places after it.
+    The number of word pieces is `vocabulary`; two more numbers mark the end of the text and the empty places
+    after it.
     """
 
     def __init__(self, config: ClipConfig, vocabulary: int):
@@ -34,24 +37,24 @@ class PictureClip(nn.Module):
         self.empty, self.end = vocabulary, vocabulary + 1  # open_clip pools at the highest number: the end
         self.clip = CLIP(
             embed_dim=config.embedding,
-            vision_cfg=dict(
-                layers=config.depth,
-                width=config.width,
-                head_width=config.width // config.heads,
-                patch_size=config.patch_size,
-                image_size=config.image_size,
-            ),
-            text_cfg=dict(
-                context_length=config.text_length + 1,
-                vocab_size=vocabulary + 2,
-                width=config.text_width,
-                heads=config.text_heads,
-                layers=config.text_depth,
-            ),
+            vision_cfg={
+                "layers": config.depth,
+                "width": config.width,
+                "head_width": config.width // config.heads,
+                "patch_size": config.patch_size,
+                "image_size": config.image_size,
+            },
+            text_cfg={
+                "context_length": config.text_length + 1,
+                "vocab_size": vocabulary + 2,
+                "width": config.text_width,
+                "heads": config.text_heads,
+                "layers": config.text_depth,
+            },
         )
 
     def text_tokens(self, text: Tensor) -> Tensor:
-        """`CaptionTokenizer.encode`'s (batch, text_length) -> (batch, text_length + 1) with an end, as open_clip wants it."""
+        """`CaptionTokenizer.encode`'s (batch, text_length) -> (batch, text_length + 1), the end marked."""
         text = text.masked_fill(text >= self.vocabulary, self.empty)
         text = F.pad(text, (0, 1), value=self.empty)
         ends = (text != self.empty).sum(1, keepdim=True)
@@ -64,8 +67,9 @@ class PictureClip(nn.Module):
         return pictures, self.clip.encode_text(self.text_tokens(text), normalize=True), scale
 
     def loss(self, images: Tensor, text: Tensor) -> dict[str, Tensor]:
-        """The symmetric contrastive loss of a batch of pairs, in nats: "loss"; and "accuracy", how often the right text
-        is the nearest. Pairs with equal texts count as each other's mistake: rare in a batch that is drawn at random."""
+        """The symmetric contrastive loss of a batch of pairs, in nats: "loss"; and "accuracy", how often the
+        right text is the nearest. Pairs with equal texts count as each other's mistake: rare in a batch that
+        is drawn at random."""
         from open_clip.loss import ClipLoss
 
         pictures, texts, scale = self(images, text)
@@ -74,7 +78,7 @@ class PictureClip(nn.Module):
 
     @torch.inference_mode()
     def scores(self, images: Tensor, text: Tensor, batch: int = 64) -> Tensor:
-        """Cosine similarity of each picture with its text: (N, 3, size, size), (N or 1, text_length) -> (N,)."""
+        """Cosine of each picture with its text: (N, 3, size, size), (N or 1, text_length) -> (N,)."""
         out = []
         for i in range(0, len(images), batch):
             part = text if len(text) == 1 else text[i : i + batch]
@@ -84,38 +88,69 @@ class PictureClip(nn.Module):
 
 
 def rank(scores: Tensor) -> Tensor:
-    """Indices of the samples, best first; equal scores keep the order in which they were drawn: (N,) -> (N,)."""
+    """Indices of the samples, best first; equal scores keep the order of drawing: (N,) -> (N,)."""
     return scores.sort(descending=True, stable=True).indices
+
+
+def chance_to_win(pool: int, n: int) -> Tensor:
+    """Of n samples taken at random from a ranked pool the best is shown: the chance of each rank to be it.
+
+    Returns (pool,) float64, best rank first. Rank r (0: the best) wins when it is taken and the other n - 1
+    all come from the pool - 1 - r behind it: C(pool - 1 - r, n - 1) / C(pool, n). Raises ReaderError unless
+    1 <= n <= pool.
+    """
+    if not 1 <= n <= pool:
+        raise ReaderError(f"The best of {n} cannot be taken from a pool of {pool} samples: n is 1 to {pool}.")
+    ways = math.comb(pool, n)  # whole numbers of any length, so that nothing is rounded before the division
+    return torch.tensor([math.comb(pool - 1 - r, n - 1) / ways for r in range(pool)], dtype=torch.float64)
+
+
+def expected_best(scores: Tensor, values: Tensor, n: int) -> float:
+    """What best of n gives on average, over all ways of taking n samples from a pool.
+
+    The mean of `values` (pool,) at the sample that `scores` (pool,) put first. Scores as values say how the
+    score itself rises; values as scores, what a perfect ranking would reach. Raises ReaderError for n outside
+    1 to pool, and for other shapes.
+    """
+    if scores.ndim != 1 or scores.shape != values.shape:
+        shapes = f"{tuple(scores.shape)} and {tuple(values.shape)}"
+        raise ReaderError(f"Scores and values need one number a sample, (pool,) both; these are {shapes}.")
+    return float((chance_to_win(len(scores), n) * values[rank(scores)].double()).sum())
 
 
 class PretrainedClip:
     """A CLIP with open_clip's own weights and preprocessing, with the same `scores` as `PictureClip`.
 
-    `name` is one of `open_clip.list_models()`, "ViT-B-32" for one; `weights` a file that the reader has, or the name of published
-    weights, which open_clip then fetches. Raises ReaderError for names that open_clip does not know and files that are not there.
+    `name` is one of `open_clip.list_models()`, "ViT-B-32" for one; `weights` a file that the reader has, or
+    the name of published weights, which open_clip then fetches. Raises ReaderError for names that open_clip
+    does not know and files that are not there.
     """
 
     def __init__(self, name: str, weights: str | Path):
         import open_clip
 
         if name not in open_clip.list_models():
-            raise ReaderError(f"open_clip has no model {name!r}; open_clip.list_models() lists them, 'ViT-B-32' is one.")
+            raise ReaderError(
+                f"open_clip has no model {name!r}; open_clip.list_models() lists them, 'ViT-B-32' is one."
+            )
         published = [tag for model, tag in open_clip.list_pretrained() if model == name]
         if str(weights) not in published and not Path(weights).is_file():
-            raise ReaderError(
-                f"{str(weights)!r} is neither a file nor published weights of {name} ({', '.join(published) or 'none'})."
-            )
+            tags = ", ".join(published) or "none"
+            raise ReaderError(f"{str(weights)!r} is neither a file nor published weights of {name} ({tags}).")
         try:
             # open_clip loads files with torch.load(weights_only=True): nothing in them is executed.
-            self.model, _, self.preprocess = open_clip.create_model_and_transforms(name, pretrained=str(weights))
+            made = open_clip.create_model_and_transforms(name, pretrained=str(weights))
         except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
-            raise ReaderError(f"{weights} holds no weights of {name} that can be read: get it again, or another file.") from error
+            raise ReaderError(
+                f"{weights} holds no weights of {name} that can be read: get it again, or another file."
+            ) from error
+        self.model, _, self.preprocess = made
         self.model.eval()
         self.tokenizer = open_clip.get_tokenizer(name)
 
     @torch.inference_mode()
     def scores(self, images: Tensor, captions: Sequence[str], batch: int = 16) -> Tensor:
-        """Cosine similarity of each picture (N, 3, size, size) in [0, 1] with its caption, N of them or one for all: (N,)."""
+        """Cosine of each picture (N, 3, size, size) in [0, 1] with its caption, N of them or one for all."""
         from torchvision.transforms.functional import to_pil_image
 
         captions = list(captions) * (len(images) if len(captions) == 1 else 1)
@@ -131,5 +166,5 @@ class PretrainedClip:
 def build_clip(config: ClipConfig | None, tokenizer: CaptionTokenizer) -> PictureClip:
     """The CLIP of a configuration. Raises ReaderError where it has none."""
     if config is None:
-        raise ReaderError("This configuration has no [clip] section, so there is nothing to rank samples with.")
+        raise ReaderError("This configuration has no [clip] section, so nothing can rank samples.")
     return PictureClip(config, tokenizer.vocabulary)

@@ -8,7 +8,14 @@ import torch.nn.functional as F
 
 from dalle_edu.configs import ClipConfig
 from dalle_edu.errors import ReaderError
-from dalle_edu.reranking import PictureClip, PretrainedClip, build_clip, rank
+from dalle_edu.reranking import (
+    PictureClip,
+    PretrainedClip,
+    build_clip,
+    chance_to_win,
+    expected_best,
+    rank,
+)
 from dalle_edu.training import Run, TrainingConfig, train
 
 CONFIG = ClipConfig(
@@ -91,6 +98,40 @@ def test_ranking_puts_the_best_first_and_keeps_the_order_of_equals():
     scores = torch.tensor([0.2, 0.9, 0.2, -0.5, 0.9, 0.2])
     assert rank(scores).tolist() == [1, 4, 0, 2, 5, 3]
     assert rank(torch.zeros(100)).tolist() == list(range(100))
+
+
+@pytest.mark.parametrize("n", range(1, 7))
+def test_best_of_n_is_the_mean_over_all_ways_to_take_n_of_the_pool(n):
+    from itertools import combinations
+
+    generator = torch.Generator().manual_seed(n)
+    scores, values = torch.rand(2, 6, generator=generator)
+    every = [max(some, key=lambda i: scores[i]) for some in combinations(range(6), n)]
+    mean = sum(float(values[i]) for i in every) / len(every)
+    assert expected_best(scores, values, n) == pytest.approx(mean)
+
+
+def test_best_of_one_is_a_plain_mean_and_best_of_all_is_the_best():
+    scores, values = torch.tensor([0.1, 0.9, 0.5]), torch.tensor([1.0, 0.0, 0.5])
+    assert expected_best(scores, values, 1) == pytest.approx(0.5)
+    assert expected_best(scores, values, 3) == 0
+    assert expected_best(values, values, 3) == 1
+
+
+@pytest.mark.parametrize("n", [1, 2, 31, 256, 511, 512])
+def test_chances_to_win_sum_to_one_and_fall_with_the_rank(n):
+    chances = chance_to_win(512, n)
+    assert chances.sum().item() == pytest.approx(1, abs=1e-12)
+    assert chances[0].item() == pytest.approx(n / 512)
+    assert bool((chances.diff() <= 0).all())
+
+
+def test_a_best_that_cannot_be_taken_is_named():
+    for n in (0, 4):
+        with pytest.raises(ReaderError, match=f"best of {n} cannot be taken from a pool of 3"):
+            expected_best(torch.rand(3), torch.rand(3), n)
+    with pytest.raises(ReaderError, match="one number a sample"):
+        expected_best(torch.rand(3), torch.rand(4), 2)
 
 
 def test_a_little_training_finds_the_right_caption_for_each_picture(clip):
