@@ -1,6 +1,6 @@
-"""The discrete VAE: a picture becomes a grid of tokens, each one of a vocabulary of codes, and comes back (chapter 5).
+"""The discrete VAE: a picture becomes a grid of tokens out of a vocabulary, and comes back (chapter 5).
 
-    E_q(z|x)[ln p(x | z)] - beta KL(q(z | x), uniform)        q: encoder, p: decoder, z: relaxed by Gumbel-softmax
+    E_q(z|x)[ln p(x | z)] - beta KL(q(z | x), uniform)     q: encoder, p: decoder, z: relaxed draws
 
 Ramesh et al. 2021, section 2.1 and appendix A; the architecture as published in openai/DALL-E.
 """
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from dalle_edu.errors import ReaderError
 from dalle_edu.gumbel import gumbel_softmax
+from dalle_edu.vqvae import check_tokens, codebook_usage
 
 PIXEL_MARGIN = 0.1  # epsilon of appendix A.3: keeps pixels away from 0 and 1, where the logit is infinite
 
@@ -25,11 +26,12 @@ PIXEL_MARGIN = 0.1  # epsilon of appendix A.3: keeps pixels away from 0 and 1, w
 class DiscreteVAEConfig:
     """Shape of a discrete VAE; the defaults are the paper's (A.1).
 
-    A picture of `image_size` x `image_size` becomes a grid smaller by `patch_size` * 2 ** (groups - 1): patches of
-    `patch_size` pixels are folded into channels first (1: not at all), and max-pooling halves the grid after each group
-    but the last. The encoder's groups have `hidden`, 2 `hidden`, 4 `hidden`, ... channels, the decoder's the same in reverse.
-    `likelihood` is "logit-laplace" (A.3) or "mean-squared-error". With `patch_codebook` the networks learn only what a
-    codebook of plain patches, found by k-means, leaves over (see `PatchCodebook`).
+    A picture of `image_size` x `image_size` becomes a grid smaller by `patch_size` * 2 ** (groups - 1):
+    patches of `patch_size` pixels are folded into channels first (1: not at all), and max-pooling halves the
+    grid after each group but the last. The encoder's groups have `hidden`, 2 `hidden`, 4 `hidden`, ...
+    channels, the decoder's the same in reverse. `likelihood` is "logit-laplace" (A.3) or
+    "mean-squared-error". With `patch_codebook` the networks learn only what a codebook of plain patches,
+    found by k-means, leaves over (see `PatchCodebook`).
     """
 
     image_size: int = 256
@@ -50,8 +52,8 @@ class DiscreteVAEConfig:
             )
         if self.image_size % self.downsampling:
             raise ReaderError(
-                f"image_size {self.image_size} is no multiple of {self.downsampling}, the factor by which this dVAE "
-                f"makes the grid smaller (patch_size * 2 ** (groups - 1))."
+                f"image_size {self.image_size} is no multiple of {self.downsampling}, the factor by which "
+                f"this dVAE makes the grid smaller (patch_size * 2 ** (groups - 1))."
             )
 
     @property
@@ -77,7 +79,7 @@ def unmap_pixels(mapped: Tensor) -> Tensor:
 
 
 def logit_laplace_nll(x: Tensor, mu: Tensor, ln_b: Tensor) -> Tensor:
-    """-ln f(x | mu, b) with f = exp(-|logit(x) - mu| / b) / (2 b x (1 - x)), for each number of `x` in (0, 1) (A.3)."""
+    """-ln f(x | mu, b), f = exp(-|logit(x) - mu| / b) / (2 b x (1 - x)), for each x in (0, 1) (A.3)."""
     return math.log(2) + ln_b + torch.log(x * (1 - x)) + (torch.logit(x) - mu).abs() * torch.exp(-ln_b)
 
 
@@ -121,7 +123,9 @@ def _groups(channels: list[int], config: DiscreteVAEConfig, kernels, resize: typ
             n_in = channels[g] if b == 0 else channels[g + 1]
             blocks[f"block_{b + 1}"] = Block(n_in, channels[g + 1], kernels, gain)
         if g < config.groups - 1:
-            blocks["resize"] = nn.MaxPool2d(2) if resize is nn.MaxPool2d else nn.Upsample(scale_factor=2, mode="nearest")
+            blocks["resize"] = (
+                nn.MaxPool2d(2) if resize is nn.MaxPool2d else nn.Upsample(scale_factor=2, mode="nearest")
+            )
         groups[f"group_{g + 1}"] = nn.Sequential(blocks)
     return groups
 
@@ -145,9 +149,10 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Codes (batch, vocabulary, height, width), one-hot or relaxed -> (batch, 6, image_size, image_size): mu and ln b.
+    """Codes (batch, vocabulary, height, width), one-hot or relaxed -> mu and ln b, (batch, 6, H, W).
 
-    Its first convolution is the codebook: one-hot times a 1x1 kernel picks one vector a code. There is no other one.
+    Its first convolution is the codebook: one-hot times a 1x1 kernel picks one vector a code. There is no
+    other one.
     """
 
     def __init__(self, config: DiscreteVAEConfig):
@@ -166,7 +171,7 @@ class Decoder(nn.Module):
 
 
 class PatchCodebook(nn.Module):
-    """A start for small budgets: one patch of pixels a code, found by k-means (`fit`), and then trained with the rest.
+    """A start for small budgets: a patch of pixels a code, found by k-means, then trained with the rest.
 
     logits_k = s (2 x.c_k - |c_k|^2) = s (|x|^2 - |x - c_k|^2): the nearest patch wins, s says how clearly.
     """
@@ -188,7 +193,7 @@ class PatchCodebook(nn.Module):
 
     @torch.no_grad()
     def fit(self, images: Tensor, generator: torch.Generator, rounds: int = 15, limit: int = 100_000) -> None:
-        """k-means over the patches of `images`; flat patches, most of any drawing, are thinned out to one in ten."""
+        """k-means over the patches of `images`; of flat patches, most of any drawing, one in ten is kept."""
         patches = F.pixel_unshuffle(images, self.patch_size).permute(0, 2, 3, 1).flatten(0, 2)
         flat = patches.view(len(patches), 3, -1).std(2).amax(1) < 0.02
         keep = ~flat | (torch.rand(len(patches), generator=generator) < 0.1)
@@ -210,7 +215,7 @@ class PatchCodebook(nn.Module):
 class DiscreteVAE(nn.Module):
     """Encoder, relaxation and decoder. `images` are (batch, 3, image_size, image_size) float32 in [0, 1].
 
-    The networks are convolutional: pictures of other sizes work as well, as long as `downsampling` divides them.
+    The networks are convolutional: pictures of other sizes work too, as long as `downsampling` divides them.
     """
 
     def __init__(self, config: DiscreteVAEConfig):
@@ -230,7 +235,7 @@ class DiscreteVAE(nn.Module):
         return logits if self.patch_codebook is None else logits + self.patch_codebook.logits(images)
 
     def statistics(self, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """`codes` (batch, vocabulary, height, width), one-hot or relaxed -> mu and ln b, each (batch, 3, H, W)."""
+        """Codes (batch, vocabulary, h, w), one-hot or relaxed -> mu and ln b, each (batch, 3, H, W)."""
         mu, ln_b = self.decoder(codes).chunk(2, dim=1)
         if self.patch_codebook is not None:
             patches = self.patch_codebook.pictures(codes)
@@ -241,31 +246,29 @@ class DiscreteVAE(nn.Module):
 
     def picture(self, mu: Tensor) -> Tensor:
         """The decoder's best guess in [0, 1]; only mu counts (A.3)."""
-        return unmap_pixels(torch.sigmoid(mu)) if self.config.likelihood == "logit-laplace" else mu.clamp(0, 1)
+        return (
+            unmap_pixels(torch.sigmoid(mu)) if self.config.likelihood == "logit-laplace" else mu.clamp(0, 1)
+        )
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
-        """Pictures -> tokens (batch, height, width) int64: the most probable code, without noise (section 2.2)."""
+        """Pictures -> tokens (batch, height, width) int64: the likeliest code, no noise (section 2.2)."""
         return self.logits(images).argmax(1)
 
     @torch.no_grad()
     def decode(self, tokens: Tensor) -> Tensor:
-        """Tokens (batch, height, width) -> pictures (batch, 3, H, W) in [0, 1]. Raises ReaderError for unknown tokens."""
-        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.config.vocabulary:
-            raise ReaderError(
-                f"A token lies between 0 and {self.config.vocabulary - 1}; these go from {int(tokens.min())} to "
-                f"{int(tokens.max())}."
-            )
+        """Tokens (batch, height, width) -> pictures (batch, 3, H, W) in [0, 1]."""
+        check_tokens(tokens, self.config.vocabulary)
         codes = F.one_hot(tokens, self.config.vocabulary).permute(0, 3, 1, 2).float()
         return self.picture(self.statistics(codes)[0])
 
     def codebook_usage(self, tokens: Tensor) -> Tensor:
         """How often each code occurs in `tokens` (any shape): (vocabulary,) int64."""
-        return torch.bincount(tokens.flatten(), minlength=self.config.vocabulary)
+        return codebook_usage(tokens, self.config.vocabulary)
 
     def reconstruction_loss(self, images: Tensor, codes: Tensor) -> Tensor:
-        """How badly `codes` (batch, vocabulary, height, width), one-hot or relaxed, bring `images` back: nats, or squared
-        error, a pixel channel."""
+        """How badly `codes` (batch, vocabulary, h, w), one-hot or relaxed, bring `images` back: nats, or
+        squared error, a pixel channel."""
         mu, ln_b = self.statistics(codes)
         if self.config.likelihood == "logit-laplace":
             return logit_laplace_nll(map_pixels(images), mu, ln_b).mean()
@@ -274,12 +277,14 @@ class DiscreteVAE(nn.Module):
     def loss(
         self, images: Tensor, temperature: float, kl_weight: float, generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
-        """The negative bound a pixel channel, as in A.2: reconstruction + kl_weight * KL, both divided by 3 H W.
+        """The negative bound a pixel channel (A.2): reconstruction + kl_weight * KL, both divided by 3 H W.
 
         Returns "loss", "reconstruction" (nats, or squared error, a pixel channel) and "kl" (nats a token).
         """
         logits = self.logits(images)
-        reconstruction = self.reconstruction_loss(images, gumbel_softmax(logits, temperature, dim=1, generator=generator))
+        reconstruction = self.reconstruction_loss(
+            images, gumbel_softmax(logits, temperature, dim=1, generator=generator)
+        )
         kl = kl_to_uniform(logits)
         tokens_a_channel = kl.numel() / images.numel()
         return {
@@ -290,7 +295,7 @@ class DiscreteVAE(nn.Module):
 
 
 def kl_to_uniform(logits: Tensor) -> Tensor:
-    """KL(q, uniform) = sum_k q_k ln q_k + ln K, in nats a token: (batch, vocabulary, h, w) -> (batch, h, w)."""
+    """KL(q, uniform) = sum_k q_k ln q_k + ln K, nats a token: (batch, vocabulary, h, w) -> (batch, h, w)."""
     ln_q = F.log_softmax(logits, dim=1)
     return (ln_q.exp() * ln_q).sum(1) + math.log(logits.shape[1])
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dalle_edu.data import EmojiPictures
+from dalle_edu.data import emoji as emoji_module
 from dalle_edu.data.emoji import (
     GENDERS,
     HELD_OUT_COLOURS,
@@ -227,6 +228,20 @@ def test_another_size_is_drawn_kept_and_read_again(tmp_path):
     third = EmojiPictures(size=16, split="test", cache=tmp_path)
     assert torch.equal(first.pictures, third.pictures)
     assert [kept.name for kept in tmp_path.iterdir()] == [file.name]
+
+
+def test_a_file_of_drawings_with_any_wrong_byte_is_read_right_or_not_at_all(tmp_path, monkeypatch):
+    right = np.full((2, 8, 8, 3), 7, np.uint8), ["a", "b"], ["one", "two"]
+    monkeypatch.setattr("dalle_edu.data.emoji._draw_all", lambda size: right)
+    emoji_module._drawings(8, tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    damaged = [whole[:length] for length in range(0, len(whole), 5)]
+    damaged += [whole[:i] + bytes([whole[i] ^ 255]) + whole[i + 1 :] for i in range(0, len(whole), 3)]
+    for content in damaged:
+        file.write_bytes(content)
+        pixels, emoji, captions = emoji_module._drawings(8, tmp_path)
+        assert (pixels == 7).all() and (emoji, captions) == right[1:]
 
 
 def test_the_cache_follows_the_environment(tmp_path):

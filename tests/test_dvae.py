@@ -132,8 +132,10 @@ def test_shapes_and_names_that_do_not_fit_are_refused(changes):
 
 @pytest.mark.parametrize("token", [-1, 12])
 def test_a_token_outside_the_vocabulary_is_refused(token):
-    with pytest.raises(ReaderError, match="between 0 and 11"):
-        small().decode(torch.full((1, 8, 8), token))
+    tokens = torch.full((1, 8, 8), token)
+    for use in (small().decode, small().codebook_usage):
+        with pytest.raises(ReaderError, match="in 0..11"):
+            use(tokens)
 
 
 # ---- likelihood, KL, loss

@@ -14,6 +14,8 @@ import re
 import sys
 import tempfile
 import warnings
+import zipfile
+import zlib
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -219,6 +221,9 @@ def _cache_folder() -> Path:
     return Path(os.environ.get("DALLE_EDU_CACHE") or Path.home() / ".cache" / "dalle_edu")
 
 
+# What `np.load` and the zip reader under it raise for a file that is not there, is cut short or has wrong
+# bytes: found by cutting one at each length and changing each byte.
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _DRAWING = 1  # count up when the drawing below changes, so that nobody goes on with old pictures
 
 
@@ -231,8 +236,8 @@ def _drawings(size: int, folder: Path):
             pixels, emoji, captions = stored["pixels"], stored["emoji"].tolist(), stored["captions"].tolist()
         if pixels.shape == (len(captions), size, size, 3):
             return pixels, emoji, captions
-    except Exception:  # not there yet, or damaged: draw again, whatever was wrong with it
-        pass
+    except _UNREADABLE:
+        pass  # so they are drawn again, and the new file takes the place of the old
     pixels, emoji, captions = _draw_all(size)
     try:
         folder.mkdir(parents=True, exist_ok=True)
