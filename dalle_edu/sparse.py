@@ -221,6 +221,10 @@ def _tiles_with_margin(states, grid, half, rows, columns):
     return near.transpose(3, 4).flatten(4, 5).flatten(2, 3)
 
 
+def _product(rows, columns):
+    return torch.cartesian_prod(torch.tensor(rows), torch.tensor(columns)).T
+
+
 def _to_add(mask):
     return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -math.inf)
 
@@ -249,17 +253,13 @@ def _column_blocked(device, height):
 def _conv_blocked(device, grid, kernel, rows, columns):
     """(tiles, rows * columns, near): is the key's offset (dy, dx) in the window and not in the future?"""
     (height, width), half = grid, kernel // 2
-    query_row, query_column = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).T[..., None]
-    key_row, key_column = torch.cartesian_prod(
-        torch.arange(-half, rows), torch.arange(-half, columns + half)
-    ).T
+    query_row, query_column = _product(range(rows), range(columns))[..., None]
+    key_row, key_column = _product(range(-half, rows), range(-half, columns + half))
     dy, dx = key_row - query_row, key_column - query_column
     mask = (dy >= -half) & (dx.abs() <= half) & ((dy < 0) | ((dy == 0) & (dx <= 0)))
     # In a narrow picture a key can stand twice in the window, as (dy, dx) and (dy + 1, dx - width): keep one.
     mask &= ~((dx - width >= -half) & (dy + 1 <= 0))
-    top, left = torch.cartesian_prod(torch.arange(0, height, rows), torch.arange(0, width, columns)).T[
-        ..., None
-    ]
+    top, left = _product(range(0, height, rows), range(0, width, columns))[..., None]
     exists = (top + key_row) * width + left + key_column >= 0
     return _to_add(mask & exists[:, None]).to(device)
 
