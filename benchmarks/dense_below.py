@@ -15,7 +15,7 @@ import platform
 from pathlib import Path
 
 import torch
-from sparse_attention import KERNEL, clock
+from sparse_attention import KERNEL, clock, peak_memory
 from torch.nn.functional import scaled_dot_product_attention
 
 from dalle_edu.sparse import sparse_attention
@@ -67,7 +67,8 @@ def main():
             for _ in range(given.rounds):
                 for name, attend in compared.items():
                     best[name] = min(best[name], seconds(attend, states, given.device))
-            rows.append({"dtype": name_of_dtype, "side": side, "seconds": best})
+            memory = {name: peak_memory(attend, states, given.device) for name, attend in compared.items()}
+            rows.append({"dtype": name_of_dtype, "side": side, "seconds": best, "bytes": memory})
             line = [f"{best['causal'] * 1e3:9.1f}"]
             for kind in KINDS:
                 line += [f"{best[f'{kind}, dense'] * 1e3:15.1f}", f"{best[f'{kind}, blocked'] * 1e3:9.1f}"]

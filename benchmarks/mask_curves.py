@@ -1,7 +1,7 @@
 """Three small DALL·Es that differ in their masks only: dense, rows only, the paper's mixture, on real tokens.
 
-    python benchmarks/mask_curves.py --out book/08-mask-curves.json [--model picturebook] [--steps 600]
-    [--batch 8] [--width 96] [--depth 6] [--heads 3] [--every 25]
+    python benchmarks/mask_curves.py --out book/08-mask-curves.json [--model picturebook] [--steps 480]
+    [--batch 8] [--width 96] [--depth 6] [--heads 3] [--every 40]
 
 Emoji are turned into tokens by the dVAE of `--model` (a name that the package ships, or a folder with
 config.toml, tokenizer.json, dvae.safetensors). The three get the same start, the same batches in the same
@@ -40,10 +40,11 @@ def streams(folder, config, split):
 
 
 @torch.inference_mode()
-def validation_loss(model, text, image):
+def validation_loss(model, text, image, precision):
     model.eval()
     batches = zip(text.split(32), image.split(32), strict=True)
-    total = sum(model.loss(*batch)["image"] * len(batch[0]) for batch in batches)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        total = sum(model.loss(*batch)["image"] * len(batch[0]) for batch in batches)
     model.train()
     return float(total / len(text))
 
@@ -52,12 +53,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="picturebook")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=480)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--width", type=int, default=96)
     parser.add_argument("--depth", type=int, default=6)
     parser.add_argument("--heads", type=int, default=3)
-    parser.add_argument("--every", type=int, default=25)
+    parser.add_argument("--every", type=int, default=40)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--precision", default="bfloat16", help="or float32, for older processors")
     given = parser.parse_args()
@@ -85,7 +86,11 @@ def main():
     for step in range(given.steps + 1):
         if step % given.every == 0 or step == given.steps:
             for name, run in runs.items():
-                row = (step, round(validation_loss(run.model, *unseen), 4), round(seconds[name], 1))
+                row = (
+                    step,
+                    round(validation_loss(run.model, *unseen, given.precision), 4),
+                    round(seconds[name], 1),
+                )
                 for key, value in zip(("step", "loss", "seconds"), row, strict=True):
                     curves[name][key].append(value)
             print(step, *(f"{name}: {curve['loss'][-1]:.3f}" for name, curve in curves.items()), flush=True)
