@@ -57,6 +57,14 @@ _HOMES = {
     "nearest_codes": "codebook",
     "plot_nearest_codes": "codebook",
     "codebook_explorer": "codebook",
+    "Case": "abilities",
+    "ability_explorer": "abilities",
+    "examine": "abilities",
+    "plot_abilities": "abilities",
+    "plot_case": "abilities",
+    "plot_firsts": "abilities",
+    "plot_properties": "abilities",
+    "verdict_words": "abilities",
 }
 
 __all__ = sorted(_HOMES)

@@ -1,0 +1,252 @@
+"""Abilities as figures (chapter 12): drawings with a judge's verdicts, rates with intervals, and a gallery.
+
+Nothing is chosen by hand: the captions are the first of their family's held-out ones, the drawings the first
+of their seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import torch
+from torch import Tensor
+
+from dalle_edu.errors import ReaderError
+from dalle_edu.evaluation import FAMILIES, draw_all, held_out, verdicts
+from dalle_edu.evaluation_table import wilson
+from dalle_edu.explore.explorer import Explorer, picture_uri
+from dalle_edu.explore.figures import COLOURS, picture_grid
+from dalle_edu.reranking import rank
+
+MARKERS = {"chance": "x", "1 sample": "o", "careful": "s", "ceiling": "_"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One held-out caption: a `real` picture of it, the dVAE's `reconstruction`, and `drawings` (N, 3, size,
+    size), best first by CLIP. `said` holds the judge's verdict on each, real and reconstruction first: N + 2
+    of them.
+    """
+
+    family: str
+    caption: str
+    real: Tensor
+    reconstruction: Tensor
+    drawings: Tensor
+    said: list[dict[str, bool]]
+
+    @property
+    def pictures(self) -> Tensor:
+        """Real, reconstruction, drawings: (N + 2, 3, size, size)."""
+        return torch.cat((self.real[None], self.reconstruction[None], self.drawings))
+
+    @property
+    def drawn(self) -> list[dict[str, bool]]:
+        """The verdicts on the drawings alone."""
+        return self.said[2:]
+
+
+@torch.inference_mode()
+def examine(
+    model, family: str, captions: int = 8, samples: int = 8, seed: int = 0, temperature=1.0
+) -> list[Case]:
+    """Draws `samples` pictures for each of the family's first `captions` held-out captions, and has all of
+    them judged.
+
+    Raises ReaderError for a family that has no judge, and for fewer than one caption or sample.
+    """
+    if family not in FAMILIES:
+        raise ReaderError(f"No judge reads {family!r}; the families are {', '.join(FAMILIES)}.")
+    if captions < 1 or samples < 1:
+        raise ReaderError(f"{captions} captions with {samples} samples each: at least one of each is needed.")
+    real, texts = held_out(family, model.config.dvae.image_size, captions, seed)
+    again = model.vae.decode(model.vae.encode(real))
+    drawn: list[list[Tensor]] = [[] for _ in texts]
+    for owners, pictures in draw_all(model, texts, {samples: None}, f"{seed}/{family}", temperature):
+        for owner, picture in zip(owners, pictures, strict=True):
+            drawn[owner].append(picture)
+    cases = []
+    for i, text in enumerate(texts):
+        drawings = torch.stack(drawn[i])
+        if model.clip is not None:
+            drawings = drawings[rank(model.score(drawings, text))]
+        shown = torch.cat((real[i : i + 1], again[i : i + 1], drawings))
+        cases.append(
+            Case(family, text, real[i], again[i], drawings, verdicts(family, shown, [text] * len(shown)))
+        )
+    return cases
+
+
+def verdict_words(verdict: dict[str, bool]) -> str:
+    """ "✓" where everything is right, else "✗" and what is wrong: "✗ shape, size"."""
+    wrong = [key.replace("_", " ") for key, right in verdict.items() if not right and _is_property(key)]
+    return "✓" if verdict["all"] else "✗ " + ", ".join(wrong or ["something else as well"])
+
+
+def plot_case(case: Case, ax=None) -> None:
+    """Draws the real picture, its reconstruction and up to six drawings of a case, a verdict under each."""
+    names = ["real", "dVAE", *[""] * len(case.drawings)]
+    words = [
+        f"{name} {verdict_words(verdict)}".strip() for name, verdict in zip(names, case.said, strict=True)
+    ]
+    picture_grid(case.pictures[:8], words[:8], columns=8, ax=ax)
+
+
+def plot_firsts(cases: list[Case], ax=None) -> None:
+    """Draws for each case its best drawing, with its caption and the judge's verdict under it."""
+    words = [f"{case.caption} {verdict_words(case.drawn[0])}" for case in cases]
+    picture_grid(torch.stack([case.drawings[0] for case in cases]), words, columns=min(4, len(cases)), ax=ax)
+
+
+def plot_properties(row: dict, ax=None) -> None:
+    """Draws, for one family of `evaluate`'s figures, how often one sample has each property right, with 95 %
+    intervals, beside chance and ceiling.
+    """
+    ax = ax or plt.gca()
+    keys = [key for key in row["single"] if _is_property(key) or key == "all"]
+    for place, key in enumerate(keys):
+        for shift, kind, name in ((-0.17, "single", "1 sample"), (0.17, "careful", "careful")):
+            _mark(ax, row[kind][key], place + shift, name, place == 0)
+        for name in ("chance", "ceiling"):
+            right, of = row[name][key]
+            style = {"linestyle": ":" if name == "chance" else "-", "color": "black", "linewidth": 1.5}
+            ax.plot([place - 0.4, place + 0.4], [right / of] * 2, label=name if place == 0 else None, **style)
+    words = ["everything" if key == "all" else key.replace("_", " ") for key in keys]
+    ax.set(xticks=range(len(keys)), xticklabels=words, ylim=(-0.03, 1.05), ylabel="share right")
+
+
+def plot_abilities(figures: dict, ax=None) -> None:
+    """Draws, for each family of `evaluate`'s figures, the share of pictures that are right in everything:
+    chance, one sample, a careful one, best of N by CLIP, ceiling; lines are 95 % intervals.
+    """
+    ax = ax or plt.gca()
+    families = figures["families"]
+    if not families:
+        raise ReaderError("These figures hold no family: evaluate a model to the end of one at least.")
+    for place, row in enumerate(families.values()):
+        best = {f"best of {n}": found["right"] for n, found in row["best"].items()}
+        rates = {
+            "chance": row["chance"]["all"],
+            "1 sample": row["single"]["all"],
+            "careful": row["careful"]["all"],
+        }
+        rates |= best | {"ceiling": row["ceiling"]["all"]}
+        for step, (name, counts) in enumerate(rates.items()):
+            _mark(ax, counts, place + 0.13 * (step - (len(rates) - 1) / 2), name, place == 0)
+    ax.set(xticks=range(len(families)), xticklabels=list(families), ylim=(-0.03, 1.05), ylabel="share right")
+
+
+def _mark(ax, counts: list[int], x: float, name: str, label: bool) -> None:
+    low, high = wilson(*counts)
+    value = counts[0] / counts[1]
+    number = int(name.split()[-1]) if name.startswith("best of") else 0
+    colour = {"chance": "#666666", "1 sample": COLOURS[0], "careful": COLOURS[2], "ceiling": "#000000"}
+    ax.errorbar(
+        x,
+        value,
+        [[value - low], [high - value]],
+        marker=MARKERS.get(name, "^" if number < 64 else "D"),
+        color=colour.get(name, COLOURS[4] if number < 64 else COLOURS[1]),
+        linewidth=1.3,
+        markersize=10 if name == "ceiling" else 6,
+        linestyle="none",
+        label=name if label else None,
+    )
+
+
+def _is_property(key: str) -> bool:
+    """Whether a verdict's key is a property of its own, not a sum of others."""
+    return key != "all" and "+" not in key and "," not in key
+
+
+def ability_explorer(cases: list[Case]) -> Explorer:
+    """A gallery to walk through: choose a family and a caption; see the real picture, its reconstruction and
+    the drawings, with the judge's verdict on every property of each.
+
+    Raises ReaderError without cases, or for cases with different numbers of drawings.
+    """
+    if not cases or len({len(case.drawings) for case in cases}) != 1:
+        raise ReaderError("The gallery needs at least one case, and the same number of drawings for each.")
+    families = list(dict.fromkeys(case.family for case in cases))
+    data = {
+        "families": families,
+        "count": len(cases[0].said),
+        "cases": [
+            {
+                "family": families.index(case.family),
+                "caption": case.caption,
+                "sheet": picture_uri(torch.cat(list(case.pictures), dim=2)),
+                "properties": [key for key in case.said[0] if _is_property(key)],
+                "said": [[int(v[key]) for key in case.said[0] if _is_property(key)] for v in case.said],
+                "all": [int(verdict["all"]) for verdict in case.said],
+            }
+            for case in cases
+        ],
+    }
+    figure = plt.figure(figsize=(7, 1.7))
+    plot_case(cases[0], ax=figure.add_subplot())
+    alt = (
+        f"A gallery of {len(cases)} held-out captions of {len(families)} families. For each a real picture, "
+        f"the dVAE's reconstruction and {len(cases[0].drawings)} drawings, best first by CLIP, above a "
+        "table in which a judge says of every property whether it is right."
+    )
+    return Explorer(
+        title="What was asked, and what was drawn",
+        alt=alt,
+        data=data,
+        script=_SCRIPT,
+        figure=figure,
+        height=330,
+    )
+
+
+_SCRIPT = """
+var mine = [], pick = null;
+var bar = kit.el('div', {}, root);
+kit.choice(bar, {label: 'Family', options: data.families, value: 0, change: function (f) {
+  mine = data.cases.filter(function (c) { return c.family === f; });
+  pick.textContent = '';
+  mine.forEach(function (c, i) { kit.el('option', {value: i}, pick, c.caption); });
+  pick.value = 0;
+  show(0);
+}});
+var label = kit.el('label', {}, bar);
+kit.el('span', {}, label, 'Caption');
+pick = kit.el('select', {style: 'max-width:100%'}, label);
+pick.addEventListener('change', function () { show(+pick.value); });
+var said = kit.el('p', {style: 'margin:.3em 0', 'aria-live': 'polite'}, root);
+var wide = kit.el('div', {style: 'overflow-x:auto', tabindex: 0, role: 'region',
+  'aria-label': 'Pictures and verdicts'}, root);
+function mark(cell, right) {
+  cell.textContent = right ? '\\u2713' : '\\u2717';
+  cell.setAttribute('style', 'text-align:center;padding:1px 3px;' +
+    (right ? '' : 'background:var(--soft);font-weight:700'));
+  cell.setAttribute('aria-label', right ? 'right' : 'wrong');
+}
+function show(i) {
+  var c = mine[i], n = data.count;
+  wide.textContent = '';
+  var table = kit.el('table', {style: 'border-collapse:collapse;font-size:13px'}, wide);
+  var row = kit.el('tr', {}, table);
+  kit.el('th', {}, row, '');
+  for (var k = 0; k < n; k++) {
+    var cell = kit.el('th', {scope: 'col', style: 'padding:2px 3px;font-weight:400'}, row);
+    var name = k === 0 ? 'real' : k === 1 ? 'dVAE' : 'no. ' + (k - 1);
+    kit.el('span', {class: 'pixels', role: 'img', 'aria-label': name,
+      style: 'display:block;width:64px;height:64px;border:1px solid var(--line);background-image:url(' +
+      c.sheet + ');background-size:' + n * 64 + 'px 64px;background-position:' + -k * 64 + 'px 0'}, cell);
+    kit.el('span', {'aria-hidden': 'true'}, cell, name);
+  }
+  c.properties.concat(['everything']).forEach(function (name, p) {
+    var row = kit.el('tr', {}, table);
+    kit.el('th', {scope: 'row', style: 'text-align:left;font-weight:400;padding-right:6px'}, row,
+      name.replace('_', ' '));
+    for (var k = 0; k < n; k++)
+      mark(kit.el('td', {}, row), p < c.properties.length ? c.said[k][p] : c.all[k]);
+  });
+  var right = c.all.slice(2).reduce(function (a, b) { return a + b; }, 0);
+  said.textContent = '\\u201c' + c.caption + '\\u201d: ' + right + ' of ' + (n - 2) +
+    ' drawings are right in everything; no. 1, CLIP\\u2019s choice, is ' + (c.all[2] ? 'right.' : 'wrong.');
+}
+"""
