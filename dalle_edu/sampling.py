@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dalle_edu.dalle import Dalle, DalleConfig
 from dalle_edu.errors import ReaderError
+from dalle_edu.gumbel import exponential_noise
 
 
 def check_dials(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> None:
@@ -51,7 +52,7 @@ def draw_from(logits: Tensor, generator: torch.Generator | None = None) -> Tenso
 
     argmax_k p_k / e_k with e_k exponential is the Gumbel-max trick of chapter 4 with one logarithm less.
     """
-    exponential = torch.empty_like(logits).exponential_(generator=generator).clamp_min_(1e-30)
+    exponential = exponential_noise(logits, generator).clamp_min_(1e-30)
     return (logits.softmax(-1) / exponential).argmax(-1)
 
 
@@ -94,7 +95,7 @@ def sample_tokens(
             on_step(j, tokens[:, j])
         if j + 1 < config.picture_length:
             x = model.image_embedding(tokens[:, j]) + positions[j]
-            state = model.transformer.step(x, torch.tensor([j], device=text.device), cache)
+            state = model.transformer.step(x, j, cache)
     return tokens
 
 

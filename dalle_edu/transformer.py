@@ -2,7 +2,7 @@
 
     x <- x + attention(norm(x));  x <- x + mlp(norm(x));      attention = softmax(Q K^T / sqrt(d) + mask) V
 
-Vaswani et al. 2017; Radford et al. 2019 (pre-norm); Child et al. 2019; Ramesh et al. 2021, appendix B.1 (layer kinds).
+Vaswani et al. 2017; Radford et al. 2019 (pre-norm); Child et al. 2019; Ramesh et al. 2021, appendix B.1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dalle_edu.errors import ReaderError
-from dalle_edu.masks import attention_mask, layer_kinds, picture_keys
+from dalle_edu.masks import attention_mask, layer_kinds, picture_keys, picture_lags
 from dalle_edu.sparse import sparse_attention
 
 
@@ -24,8 +24,9 @@ from dalle_edu.sparse import sparse_attention
 class TransformerConfig:
     """A stream of `text_length` text positions, then grid[0] * grid[1] picture positions.
 
-    `width` is the size of a state, split among `heads`. `kernel` is the side of the convolutional mask. `kinds` gives each
-    layer's mask; left empty it is the paper's order for `depth` layers, `layer_kinds(depth)`.
+    `width` is the size of a state, split among `heads`. `kernel` is the side of the convolutional mask.
+    `kinds` gives each layer's mask; left empty it is the paper's order for `depth` layers,
+    `layer_kinds(depth)`.
     """
 
     text_length: int
@@ -38,11 +39,15 @@ class TransformerConfig:
 
     def __post_init__(self):
         if self.width % self.heads:
-            raise ReaderError(f"width {self.width} is no multiple of heads {self.heads}: every head needs the same size.")
+            raise ReaderError(
+                f"width {self.width} is no multiple of heads {self.heads}: every head needs the same size."
+            )
         if not self.kinds:
             object.__setattr__(self, "kinds", tuple(layer_kinds(self.depth)))
         if len(self.kinds) != self.depth:
-            raise ReaderError(f"kinds names {len(self.kinds)} layers, depth is {self.depth}: name one kind a layer.")
+            raise ReaderError(
+                f"kinds names {len(self.kinds)} layers, depth is {self.depth}: name one kind a layer."
+            )
 
     @property
     def picture_length(self) -> int:
@@ -63,14 +68,30 @@ def mask_on(device: torch.device, kind: str, text_length: int, grid: tuple[int, 
 
 @lru_cache(maxsize=32)
 def keys_on(device: torch.device, kind: str, grid: tuple[int, int], kernel: int) -> tuple[Tensor, Tensor]:
-    """`picture_keys` on a device, with the invalid ones as -inf to add to scores: (N, K) int64, (N, K) float32."""
+    """`picture_keys` on a device, the invalid ones as -inf to add to scores: (N, K) int64 and float32."""
     indices, valid = picture_keys(kind, grid, kernel)
     return indices.to(device), torch.zeros(valid.shape).masked_fill(~valid, -math.inf).to(device)
 
 
+@lru_cache(maxsize=32)
+def lags_on(
+    device: torch.device, kind: str, grid: tuple[int, int], kernel: int
+) -> tuple[int, int, Tensor | None]:
+    """`picture_lags` as a slice: every `step`-th key, back to the `longest` lag.
+
+    Where that takes in keys that the mask leaves out ("conv": those between two rows of its window), a tensor
+    to add to the scores has -inf for them; elsewhere None. Returns step, longest, tensor.
+    """
+    lags = picture_lags(kind, grid, kernel)
+    longest, step = int(lags.max()), math.gcd(*lags.tolist()) or 1
+    blocked = torch.full((longest // step + 1,), -math.inf)
+    blocked[-1 - lags // step] = 0.0
+    return step, longest, blocked.to(device) if blocked.isinf().any() else None
+
+
 class Attention(nn.Module):
-    """Multi-head self-attention under the mask of one `kind`: text to text, picture to text and picture to picture
-    in one operation, normalised together (section 2.2)."""
+    """Multi-head self-attention under the mask of one `kind`: text to text, picture to text and picture to
+    picture in one operation, normalised together (section 2.2)."""
 
     def __init__(self, config: TransformerConfig, kind: str):
         super().__init__()
@@ -85,7 +106,7 @@ class Attention(nn.Module):
         return qkv.permute(2, 0, 3, 1, 4).unbind(0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, length, width) -> the same; a stream cut short at its end works as well (its mask is a corner)."""
+        """(batch, length, width) -> the same; a stream cut short works as well (its mask is a corner)."""
         query, key, value = self.split(x)
         c, length = self.config, x.shape[1]
         if length == c.length:
@@ -95,27 +116,47 @@ class Attention(nn.Module):
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.out(mixed.transpose(1, 2).reshape(x.shape))
 
-    def step(self, x: Tensor, position: Tensor, cache: dict[str, Tensor]) -> Tensor:
-        """One picture token a sample: `x` (prompts * samples, width) at `position` (a tensor with one number, 0 ..
-        picture_length - 1). Only the keys that the mask lets it see are read; `cache` is written in place."""
-        c, samples = self.config, x.shape[0] // cache["text_keys"].shape[0]
-        query, key, value = self.qkv(x).view(x.shape[0], 3, c.heads, -1).unbind(1)  # each (P * S, heads, head size)
-        cache["keys"].index_copy_(2, position, key[:, :, None])
-        cache["values"].index_copy_(2, position, value[:, :, None])
-        indices, blocked = keys_on(x.device, self.kind, c.grid, c.kernel)
-        indices, blocked = indices.index_select(0, position)[0], blocked.index_select(0, position)
-        query = query / math.sqrt(query.shape[-1])
+    def step(self, x: Tensor, position: int | Tensor, cache: dict[str, Tensor]) -> Tensor:
+        """One picture token a sample, after all before it: (prompts * samples, width) -> the same.
+
+        `position` is 0 .. picture_length - 1. As a whole number: the keys that the mask lets the token see
+        are read where they stand in `cache`, which is written in place. As a tensor with one number: all
+        shapes are the same at every position, as `torch.compile` and an export want it, and the keys are
+        fetched. The states are the same.
+        """
+        prompts, heads, text_length, size = cache["text_keys"].shape
+        qkv = self.qkv(x).view(prompts, -1, 3, heads, size).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.unbind(0)  # each (prompts, heads, samples, head size)
+        near_keys, near_values, blocked = self.near(position, key, value, cache)
+        query = query / math.sqrt(size)
         # The text is the same for all samples of a prompt: its keys are stored, and read, once a prompt.
-        per_prompt = query.view(-1, samples, c.heads, query.shape[-1]).transpose(1, 2)  # (P, heads, S, head size)
-        text = (per_prompt @ cache["text_keys"].transpose(2, 3)).transpose(1, 2).flatten(0, 1)
-        near = cache["keys"].index_select(2, indices)
-        picture = (near @ query[..., None])[..., 0] + blocked
-        weights = torch.cat((text, picture), dim=-1).softmax(-1)
-        text, picture = weights.split((c.text_length, indices.shape[0]), dim=-1)
-        from_text = text.view(-1, samples, c.heads, c.text_length).transpose(1, 2) @ cache["text_values"]
-        from_picture = (picture[:, :, None] @ cache["values"].index_select(2, indices))[:, :, 0]
-        mixed = from_text.transpose(1, 2).reshape(from_picture.shape) + from_picture
-        return self.out(mixed.flatten(1))
+        to_text = query @ cache["text_keys"].mT
+        to_picture = (query[..., None, :] @ near_keys.mT)[..., 0, :]
+        if blocked is not None:
+            to_picture = to_picture + blocked
+        weights = torch.cat((to_text, to_picture), dim=-1).softmax(-1).to(value.dtype)
+        from_picture = (weights[..., None, text_length:] @ near_values)[..., 0, :]
+        mixed = weights[..., :text_length] @ cache["text_values"] + from_picture
+        return self.out(mixed.transpose(1, 2).reshape(x.shape))
+
+    def near(self, position: int | Tensor, key: Tensor, value: Tensor, cache: dict[str, Tensor]):
+        """Stores `key` and `value`, (prompts, heads, samples, head size), and returns what the token may see.
+
+        That is keys and values, (prompts, heads, samples, K, head size), and what to add to their K scores,
+        (K,) or None.
+        """
+        c, keys, values = self.config, cache["keys"], cache["values"]
+        if isinstance(position, Tensor):
+            indices, blocked = keys_on(key.device, self.kind, c.grid, c.kernel)
+            indices, blocked = indices.index_select(0, position)[0], blocked.index_select(0, position)[0]
+            keys.index_copy_(3, position, key[..., None, :])
+            values.index_copy_(3, position, value[..., None, :])
+            return keys.index_select(3, indices), values.index_select(3, indices), blocked
+        keys[..., position, :], values[..., position, :] = key, value
+        step, longest, blocked = lags_on(key.device, self.kind, c.grid, c.kernel)
+        count = min(longest, position) // step + 1
+        seen = slice(position - (count - 1) * step, position + 1, step)
+        return keys[..., seen, :], values[..., seen, :], None if blocked is None else blocked[-count:]
 
 
 class Block(nn.Module):
@@ -134,8 +175,8 @@ class Block(nn.Module):
         x = x + self.attention(self.attention_norm(x))
         return x + self.mlp(self.mlp_norm(x))
 
-    def step(self, x: Tensor, position: Tensor, cache: dict[str, Tensor]) -> Tensor:
-        """`forward` for one picture token a sample, with the earlier ones in `cache`: (batch, width) -> (batch, width)."""
+    def step(self, x: Tensor, position: int | Tensor, cache: dict[str, Tensor]) -> Tensor:
+        """`forward` for one picture token a sample, the others in `cache`: (batch, width) -> the same."""
         x = x + self.attention.step(self.attention_norm(x), position, cache)
         return x + self.mlp(self.mlp_norm(x))
 
@@ -152,7 +193,7 @@ class Transformer(nn.Module):
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)
             elif parameter.dim() > 1:
-                # GPT-2's start: small, and smaller still for what is added to the residual stream 2 * depth times.
+                # GPT-2's start: small, and smaller still for what is added to the stream 2 * depth times.
                 adds = name.endswith(("out.weight", "mlp.2.weight"))
                 nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * config.depth) if adds else 0.02)
 
@@ -165,26 +206,27 @@ class Transformer(nn.Module):
     def prefill(self, x: Tensor, samples: int) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """Runs the text once a prompt: `x` (prompts, text_length, width).
 
-        Returns the states (prompts, text_length, width) and a cache, a dict a layer: `text_keys` and `text_values`
-        (prompts, heads, text_length, head size), and room for `keys` and `values` of `samples` pictures a prompt,
-        (prompts * samples, heads, picture_length, head size).
+        Returns the states (prompts, text_length, width) and a cache, a dict a layer: `text_keys` and
+        `text_values` (prompts, heads, text_length, head size), and room for `keys` and `values` of `samples`
+        pictures a prompt, (prompts, heads, samples, picture_length, head size), which `step` fills from the
+        first position on.
         """
         cache = []
         for block in self.blocks:
             _, key, value = block.attention.split(block.attention_norm(x))
-            room = (x.shape[0] * samples, key.shape[1], self.config.picture_length, key.shape[3])
+            room = (*key.shape[:2], samples, self.config.picture_length, key.shape[3])
             cache.append(
                 {
                     "text_keys": key.contiguous(),
                     "text_values": value.contiguous(),
-                    "keys": key.new_zeros(room),
-                    "values": key.new_zeros(room),
+                    "keys": key.new_empty(room),
+                    "values": key.new_empty(room),
                 }
             )
             x = block(x)
         return self.norm(x), cache
 
-    def step(self, x: Tensor, position: Tensor, cache: list[dict[str, Tensor]]) -> Tensor:
+    def step(self, x: Tensor, position: int | Tensor, cache: list[dict[str, Tensor]]) -> Tensor:
         """One picture token a sample: `x` (prompts * samples, width) -> states of the same shape."""
         for block, layer in zip(self.blocks, cache, strict=True):
             x = block.step(x, position, layer)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dalle_edu.errors import ReaderError
-from dalle_edu.gumbel import gumbel_max, gumbel_noise, gumbel_softmax
+from dalle_edu.gumbel import exponential_noise, gumbel_max, gumbel_noise, gumbel_softmax
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -25,8 +25,20 @@ def test_the_noise_follows_the_gumbel_distribution_function():
 
 
 def test_the_noise_is_finite_even_where_the_uniform_number_is_zero(monkeypatch):
-    monkeypatch.setattr(torch.Tensor, "exponential_", lambda self, generator=None: self.zero_())
+    monkeypatch.setattr(torch, "rand", lambda shape, generator, **how: torch.zeros(shape, **how))
     assert gumbel_noise(torch.empty(4)).isfinite().all()
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (15,), (16,), (3, 7, 5), (200_000,), (0,)])
+def test_the_noise_is_torch_s_own_exponential_draw_to_the_last_bit(shape):
+    generator, own = seeded(3), seeded(3)
+    drawn = exponential_noise(torch.empty(shape), generator)
+    assert torch.equal(drawn, torch.empty(shape).exponential_(generator=own))
+    assert torch.equal(generator.get_state(), own.get_state()), "what is drawn next must be the same as well"
+    assert drawn.dtype == torch.float32
+    double = exponential_noise(torch.empty(shape, dtype=torch.float64), seeded(4))
+    expected = torch.empty(shape, dtype=torch.float64).exponential_(generator=seeded(4))
+    torch.testing.assert_close(double, expected, rtol=1e-15, atol=0)
 
 
 def test_sixteen_bit_logits_get_noise_of_thirty_two_bits():

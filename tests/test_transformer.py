@@ -95,9 +95,31 @@ def test_step_by_step_with_a_cache_gives_the_states_of_the_whole(
     whole = model(torch.cat((text.repeat_interleave(samples, 0), picture), dim=1))
     of_text, cache = model.prefill(text, samples)
     assert torch.allclose(of_text.repeat_interleave(samples, 0), whole[:, :text_length], atol=1e-4)
+    _, fetched = model.prefill(text, samples)
+    for layer in cache:  # room is given as it is found: what was there before must never be read
+        layer["keys"].fill_(math.nan), layer["values"].fill_(math.nan)
     for j in range(height * width):
-        state = model.step(picture[:, j], torch.tensor([j]), cache)
+        state = model.step(picture[:, j], j, cache)
         assert torch.allclose(state, whole[:, text_length + j], atol=1e-4)
+        # With the position as a tensor, every shape is the same at every step, and so are the states.
+        assert torch.allclose(model.step(picture[:, j], torch.tensor([j]), fetched), state, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_step_reads_its_keys_where_they_stand_in_the_cache_and_copies_none():
+    model = transformer(["row", "column", "conv", "dense"])
+    _, cache = model.prefill(states(T), samples=3)
+    for block, layer in zip(model.blocks, cache, strict=True):
+        stored = torch.randn(2, 3, 3, 4)  # prompts, heads, samples, head size
+        for j in range(12):
+            keys, values, _ = block.attention.near(j, stored, stored, layer)
+            assert keys.data_ptr() >= layer["keys"].data_ptr() and keys._base is layer["keys"]
+            assert values._base is layer["values"]
+            seen = attention_mask(block.attention.kind, T, GRID, 3)[T + j, T:].sum()
+            if block.attention.kind == "conv":  # reads what lies between two rows of its window, too
+                assert seen <= keys.shape[3] <= min(j, 5) + 1
+            else:
+                assert keys.shape[3] == seen
 
 
 def test_a_stream_that_is_cut_short_gives_the_first_states_of_the_whole():
