@@ -144,11 +144,23 @@ def test_the_bar_counts_every_token_of_every_sample(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_drawing_works_under_autocast_too():
-    model = loaded_model()
-    with torch.autocast("cpu", torch.bfloat16):
-        drawing = model.draw("a red circle", samples=3)
-    assert drawing.images.isfinite().all() and drawing.tokens.max() < model.config.dvae.vocabulary
+def test_in_sixteen_bits_the_transformer_is_run_in_sixteen_bits_and_all_else_is_not(monkeypatch):
+    model, kinds = loaded_model(), []
+    step = model.dalle.transformer.blocks[0].mlp[0].forward
+
+    def seen(x):
+        out = step(x)
+        kinds.append(out.dtype)
+        return out
+
+    monkeypatch.setattr(model.dalle.transformer.blocks[0].mlp[0], "forward", seen)
+    drawing = model.draw("a red circle", samples=3, bfloat16=True)
+    assert set(kinds) == {torch.bfloat16}
+    assert drawing.images.dtype == drawing.scores.dtype == torch.float32
+    assert torch.equal(model.pictures(drawing.tokens), drawing.images)
+    kinds.clear()
+    model.draw("a red circle", samples=3)
+    assert set(kinds) == {torch.float32}
 
 
 def test_a_sheet_holds_every_picture_and_is_a_png_with_its_prompt(tmp_path):
