@@ -93,7 +93,7 @@ var el=kit.el,V=data.cosines,R=V.length,C=V[0].length,row=data.start[0],col=data
 var low=0,high=1;
 V.forEach(function(line){line.forEach(function(v){low=Math.min(low,v);});});
 var wide=el('div',{style:'display:flex;flex-wrap:wrap;gap:1.2em;align-items:flex-start'},root);
-var side=gap+C*U+2,svg=el('svg',{viewBox:'0 0 '+side+' '+(R*U+2),width:Math.min(side,460),tabindex:0,role:'application',
+var side=gap+C*U+2,svg=el('svg',{viewBox:'0 0 '+side+' '+(R*U+2),width:Math.min(side,400),tabindex:0,role:'application',
   'aria-label':'Cosines: a row is a picture, a column a caption. Arrow keys move; home and end: the nearest and the own caption.',
   style:'max-width:100%;cursor:crosshair;touch-action:manipulation'},wide);
 function shade(v){                                  // white to dark blue, monotone in lightness
