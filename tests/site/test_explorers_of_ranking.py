@@ -36,12 +36,12 @@ def said(browser):
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (2, 5), (5, 1)])
 def test_a_click_on_a_cell_tells_its_caption_cosine_place_and_share(open_it, row, column):
-    browser = open_it(similarity_explorer(COSINES, PICTURES[:6], CAPTIONS, scale=10.0))
+    browser = open_it(similarity_explorer(COSINES, PICTURES[:6], CAPTIONS, scale=3.0))
     side, unit, gap = 6 * 24 + 32, 24, 30
     browser.click("svg", (gap + (column + 0.5) * unit) / side, (1 + (row + 0.5) * unit) / (6 * unit + 2))
     text, thousandths = said(browser), (COSINES * 1000).round() / 1000
     place = int((COSINES[row] > COSINES[row, column]).sum()) + 1
-    share = 100 * float((10 * thousandths[row]).softmax(0)[column])
+    share = 100 * float((3 * thousandths[row]).softmax(0)[column])
     assert f"Its own caption: “{CAPTIONS[row]}”" in text and f"This cell: “{CAPTIONS[column]}”" in text
     assert f"place {place} of 6" in text
     shown = float(text.split("gives it ")[1].split(" %")[0])
