@@ -85,12 +85,12 @@ def verdict_words(verdict: dict[str, bool]) -> str:
 
 
 def plot_case(case: Case, ax=None) -> None:
-    """Draws the real picture, its reconstruction and up to six drawings of a case, a verdict under each."""
+    """Draws the real picture, its reconstruction and up to five drawings of a case, a verdict under each."""
     names = ["real", "dVAE", *[""] * len(case.drawings)]
     words = [
         f"{name} {verdict_words(verdict)}".strip() for name, verdict in zip(names, case.said, strict=True)
     ]
-    picture_grid(case.pictures[:8], words[:8], columns=8, ax=ax)
+    picture_grid(case.pictures[:7], words[:7], columns=7, ax=ax)
 
 
 def plot_firsts(cases: list[Case], ax=None) -> None:
