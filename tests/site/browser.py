@@ -83,6 +83,19 @@ class Browser:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
+    def click(self, selector, across=0.5, down=0.5):
+        """A real press and release of the mouse, at this share of the width and height of the first match."""
+        place = self.value(f"""(function () {{
+            var e = document.querySelector({json.dumps(selector)});
+            e.scrollIntoView({{block: 'center'}});
+            var b = e.getBoundingClientRect();
+            return [b.left + {across} * b.width, b.top + {down} * b.height];
+        }})()""")
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call(
+                "Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1
+            )
+
     def screenshot(self, path, whole=False):
         import base64
 
