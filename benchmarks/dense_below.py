@@ -6,7 +6,9 @@
 Prints, for float32 and bfloat16, milliseconds of processor time (GPU: of time) forward and backward: dense
 causal attention (`is_causal=True`), the dense form under each mask, the blocked form; the least of some
 rounds, taken in turn so that a neighbour on the machine hits all alike. `DENSE_BELOW` in
-`dalle_edu/sparse.py` holds the sizes that this table suggests.
+`dalle_edu/sparse.py` holds the sizes that this table suggests. The file also gets the most memory that the
+tensors of each layer take at a time. Chapter 8 draws one, made with
+--batch 1 --text 64 --heads 4 --rounds 5 --sides 8 12 16 24 32 48 64.
 """
 
 import argparse
@@ -35,6 +37,13 @@ def layers(text, grid):
             yield f"{kind}, {form}", sparse(kind, form)
 
 
+def states_of(dtype, side, given):
+    """Random queries, keys and values for a picture of side x side tokens."""
+    shape = (given.batch, given.heads, given.text + side * side, given.head_size)
+    states = [torch.randn(shape, device=given.device) for _ in range(3)]
+    return [one.to(getattr(torch, dtype)).requires_grad_() for one in states]
+
+
 def seconds(attend, states, device):
     start = clock(device)
     out = attend(*states)
@@ -54,26 +63,27 @@ def main():
     parser.add_argument("--out", type=Path, help="a JSON file for the table")
     given = parser.parse_args()
     rows = []
-    for dtype in (torch.float32, torch.bfloat16):
-        name_of_dtype = str(dtype).removeprefix("torch.")
-        print(f"\n{name_of_dtype}, {torch.get_num_threads()} threads, {platform.machine()}")
+    for dtype in ("float32", "bfloat16"):
+        print(f"\n{dtype}, {torch.get_num_threads()} threads, {platform.machine()}")
         print("side   causal " + "".join(f"{kind + ' masked':>15}{'blocked':>9}" for kind in KINDS))
         for side in given.sides:
             grid = (side, side)
-            shape = (given.batch, given.heads, given.text + side * side, given.head_size)
-            states = [torch.randn(shape, device=given.device).to(dtype).requires_grad_() for _ in range(3)]
+            states = states_of(dtype, side, given)
             compared = dict(layers(given.text, grid))
             best = dict.fromkeys(compared, float("inf"))
             for _ in range(given.rounds):
                 for name, attend in compared.items():
                     best[name] = min(best[name], seconds(attend, states, given.device))
-            memory = {name: peak_memory(attend, states, given.device) for name, attend in compared.items()}
-            rows.append({"dtype": name_of_dtype, "side": side, "seconds": best, "bytes": memory})
+            rows.append({"dtype": dtype, "side": side, "seconds": best})
             line = [f"{best['causal'] * 1e3:9.1f}"]
             for kind in KINDS:
                 line += [f"{best[f'{kind}, dense'] * 1e3:15.1f}", f"{best[f'{kind}, blocked'] * 1e3:9.1f}"]
             print(f"{side:4}{''.join(line)}", flush=True)
     if given.out:
+        for row in rows:  # after all times were taken: whoever watches memory slows down
+            states = states_of(row["dtype"], row["side"], given)
+            compared = layers(given.text, (row["side"], row["side"]))
+            row["bytes"] = {name: peak_memory(attend, states, given.device) for name, attend in compared}
         settings = {name: value for name, value in vars(given).items() if name != "out"}
         settings |= {"threads": torch.get_num_threads(), "torch": torch.__version__}
         text = json.dumps({"settings": settings, "rows": rows}, indent=1) + "\n"

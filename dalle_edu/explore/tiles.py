@@ -185,7 +185,7 @@ var stage=el('div',{style:'display:flex;flex-wrap:wrap;gap:1.2em;align-items:fle
 var left=el('div',{style:'flex:1 1 15em;max-width:21em'},stage),right=el('div',{style:'flex:1 1 15em;max-width:21em'},stage);
 var canvas=el('canvas',{'class':'pixels tiles',style:'width:100%;background:#fff;border:1px solid var(--line);display:block'},left);
 el('small',{},left,'rows: queries, columns: keys. Dark: needed. Light: computed in vain. White: left out.');
-var chart=el('svg',{viewBox:'0 0 330 300',style:'width:100%;display:block'},right);
+var chart=el('svg',{viewBox:'0 0 345 300',style:'width:100%;display:block'},right);
 el('small',{},right,'scores a head computes, against the tokens of the picture; both axes logarithmic');
 var says=el('p',{'aria-live':'polite','class':'says',style:'margin:.5em 0 0'},root);
 
@@ -204,7 +204,7 @@ var first=data.curve[0],last=data.curve[data.curve.length-1];
 var low=1e99,high=0;
 data.kinds.forEach(function(k){low=Math.min(low,k.needed[0]);k.work.dense.forEach(function(w){high=Math.max(high,w[0]);});});
 var bottom=Math.floor(Math.log10(low)),top=Math.ceil(Math.log10(high));
-function X(s){return 46+Math.log(s/first)/Math.log(last/first)*240;}
+function X(s){return 46+Math.log(s/first)/Math.log(last/first)*236;}
 function Y(v){return 262-(Math.log10(v)-bottom)/(top-bottom)*244;}
 var dashes={dense:'',row:'8 3',column:'2 3',conv:'10 3 2 3'},marker;
 function line(values,dash,width,parent,colour){
@@ -214,7 +214,7 @@ function line(values,dash,width,parent,colour){
 function drawChart(){
   chart.textContent='';
   for(var p=bottom;p<=top;p++){
-    el('line',{x1:46,x2:290,y1:Y(Math.pow(10,p)),y2:Y(Math.pow(10,p)),stroke:'var(--line)','stroke-width':.4},chart);
+    el('line',{x1:46,x2:284,y1:Y(Math.pow(10,p)),y2:Y(Math.pow(10,p)),stroke:'var(--line)','stroke-width':.4},chart);
     el('text',{x:40,y:Y(Math.pow(10,p))+4,'text-anchor':'end'},chart,p<3?Math.pow(10,p):p<6?Math.pow(10,p-3)+'k':Math.pow(10,p-6)+'M');
   }
   data.curve.filter(function(s){return [8,16,32,64].indexOf(s)>=0||s===first||s===last;}).forEach(function(s){
@@ -228,7 +228,7 @@ function drawChart(){
   });
   spots.sort(function(a,b){return a[2]-b[2];});
   spots.forEach(function(s,i){if(i&&s[2]-spots[i-1][2]<13)s[2]=spots[i-1][2]+13;
-    el('text',{x:294,y:s[2]+4,style:s[0]===data.kinds[kind].name?'font-weight:700':''},chart,s[0]);});
+    el('text',{x:290,y:s[2]+4,style:s[0]===data.kinds[kind].name?'font-weight:700':''},chart,s[0]);});
   var done=data.kinds[kind].work[data.forms[form][0]][data.curve.indexOf(side())][0];
   el('circle',{cx:X(side()),cy:Y(done),r:6,fill:'none',stroke:'#D55E00','stroke-width':3,'class':'mark'},chart);
 }
