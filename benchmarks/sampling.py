@@ -1,0 +1,107 @@
+"""Image tokens a second while drawing, beside DALLE-pytorch with its cache.
+
+    python benchmarks/sampling.py [--batch 8 64] [--repeats 5] [--peer-repeats 3] [--side 16] [--text 32]
+    [--width 256] [--depth 6] [--heads 4]
+
+One prompt, `batch` samples of it, whole pictures, untrained weights; the largest memory beyond the weights is
+that of the cache, printed in MB. "plain" computes the whole stream anew for each token. The peer is installed
+as `benchmarks/peer.py` says; it is timed at the first batch size. Run it alone on the machine.
+"""
+
+import argparse
+from functools import partial
+
+import torch
+from peer import peer_dalle
+from timing import PRECISIONS, machine, median_seconds, precision, row
+
+from dalle_edu.dalle import Dalle, DalleConfig
+from dalle_edu.masks import layer_kinds
+from dalle_edu.sampling import sample_tokens, sample_tokens_plain
+
+WIDTHS = (40, 6, 9, 12, 8, 9)
+VOCABULARY = 1024
+
+
+def ours(kinds, a, draw=sample_tokens):
+    """(batch, precision) -> a call that draws."""
+    torch.manual_seed(0)
+    grid = (a.side, a.side)
+    model = Dalle(
+        DalleConfig(VOCABULARY, a.text, VOCABULARY, grid, a.width, a.depth, a.heads, 11, kinds)
+    ).eval()
+    text = torch.randint(1, VOCABULARY, (1, a.text))
+    return lambda batch: draw(model, text, batch, generator=torch.Generator().manual_seed(0))
+
+
+def peers(kinds, a, cached=False):
+    model = peer_dalle(
+        kinds, a.side, a.width, a.depth, a.heads, a.text, VOCABULARY, VOCABULARY, cached=cached
+    )
+    text = torch.randint(1, VOCABULARY, (1, a.text))
+    # All codes are drawn from, as ours does it; the peer's default keeps the more probable half.
+    return model and (
+        lambda batch: model.generate_images(text.repeat(batch, 1), use_cache=True, filter_thres=0.0)
+    )
+
+
+def cache_megabytes(kinds, a, batch):
+    torch.manual_seed(0)
+    grid = (a.side, a.side)
+    model = Dalle(
+        DalleConfig(VOCABULARY, a.text, VOCABULARY, grid, a.width, a.depth, a.heads, 11, kinds)
+    ).eval()
+    with torch.inference_mode():
+        _, cache = model.transformer.prefill(torch.zeros(1, a.text, a.width), batch)
+    return sum(tensor.nbytes for layer in cache for tensor in layer.values()) / 1e6
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=int, nargs="+", default=[8, 64])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--peer-repeats", type=int, default=3)
+    for name, value in (("side", 16), ("text", 32), ("width", 256), ("depth", 6), ("heads", 4)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--precision", nargs="+", default=PRECISIONS, choices=PRECISIONS)
+    a = parser.parse_args()
+    mixture = tuple(layer_kinds(a.depth))
+    dense = ("dense",) * a.depth
+    axial = tuple("row" if kind == "conv" else kind for kind in mixture)
+    print(machine())
+    print(
+        f"width {a.width}, depth {a.depth}, {a.heads} heads, {a.text} text tokens, grid {a.side} x {a.side}"
+    )
+    row("", "batch", "seconds", "tokens/s", "ratio", "cache MB", widths=WIDTHS)
+    first = a.batch[0]
+    cases = []
+    for name, kinds, cached in (
+        ("dense, cache", dense, False),
+        ("sparse mixture, cache", mixture, False),
+        ("sparse rows and columns, static mask", axial, True),
+    ):
+        for kind in ("float32", "bfloat16"):
+            if call := peers(kinds, a, cached):
+                cases.append((f"DALLE-pytorch, {name}", kind, first, call, a.peer_repeats, None))
+    if not cases:
+        print("DALLE-pytorch is not installed: see benchmarks/peer.py")
+    cases.append(("sparse mixture, plain", "float32", first, ours(mixture, a, sample_tokens_plain), 1, None))
+    for name, kinds in (("dense", dense), ("sparse mixture", mixture)):
+        for kind in a.precision:
+            for batch in a.batch:
+                megabytes = cache_megabytes(kinds, a, batch) / (2 if kind == "bfloat16" else 1)
+                cases.append((name, kind, batch, ours(kinds, a), a.repeats, megabytes))
+    reference = None
+    for name, kind, batch, call, repeats, megabytes in cases:
+        with precision(kind):
+            # The peers take their time: one picture a sample warms up nothing that the next one would need.
+            seconds = median_seconds(partial(call, batch), repeats, warm=megabytes is not None)
+        speed = batch * a.side**2 / seconds
+        reference = reference or speed
+        memory = "" if megabytes is None else f"{megabytes:.1f}"
+        cells = (f"{batch}", f"{seconds:.2f}", f"{speed:,.0f}", f"{speed / reference:.1f}", memory)
+        row(f"{name}, {kind}", *cells, widths=WIDTHS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What the benchmarks share: the machine in words, medians, and tables."""
+
+import contextlib
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+PRECISIONS = ("float32", "oneDNN", "bfloat16")
+
+
+def machine() -> str:
+    """Processor, threads and versions, for the first line of a table."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        fields = dict(line.split(":", 1) for line in lines if ":" in line)
+        fields = {key.strip(): value.strip() for key, value in fields.items()}
+        flags = fields.get("flags", "").split()
+        units = [unit for unit in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if unit in flags]
+        name = (
+            f"{fields.get('model name', name)} (family {fields.get('cpu family', '?')}; {', '.join(units)})"
+        )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = f"PyTorch {torch.__version__}, Python {platform.python_version()}"
+    return f"{name}, {cores} cores, {torch.get_num_threads()} threads, {versions}"
+
+
+def median_seconds(call: Callable[[], object], repeats: int, warm: bool = True) -> float:
+    """Median wall-clock seconds of `call`; the first, which warms up, is not counted."""
+    if warm:
+        call()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+@contextlib.contextmanager
+def precision(name: str):
+    """One of PRECISIONS: plain float32; float32 whose matrix products go to oneDNN; autocast to bfloat16.
+
+    PyTorch sends float32 matrix products on x86 to MKL, which on AMD's processors leaves AVX-512 unused. With
+    float32_matmul_precision "medium" they go to oneDNN, which uses it. What "medium" allows, rounding to
+    bfloat16, oneDNN does only where the processor has AMX: there this is not float32 any more.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if name == "oneDNN" else before)
+    try:
+        with torch.autocast("cpu", torch.bfloat16, enabled=name == "bfloat16"):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def row(*cells: str, widths: tuple[int, ...]) -> None:
+    """Prints one line of a table: the first cell to the left, the others to the right."""
+    first, *others = zip(cells, widths, strict=True)
+    print("  ".join([first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]), flush=True)
