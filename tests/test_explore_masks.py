@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dalle_edu.dalle import Dalle, DalleConfig
 from dalle_edu.errors import ReaderError
-from dalle_edu.explore.attention import _encode, attention_explorer
+from dalle_edu.explore.attention import _encode, attention_explorer, attention_weights
 from dalle_edu.explore.masks import encode_mask, mask_explorer, plot_keys
 from dalle_edu.masks import KINDS, attention_mask, layer_kinds
 
@@ -73,6 +74,27 @@ def test_what_does_not_fit_is_named():
         mask_explorer({"row": mask}, (4, 4), 6, layers=["row", "conv"])
     with pytest.raises(ReaderError, match="from 0 to 21"):
         plot_keys(mask, 22, 6, (4, 4))
+
+
+def test_the_weights_of_a_model_are_those_its_layers_mix_values_with():
+    torch.manual_seed(0)
+    config = DalleConfig(text_vocabulary=7, text_length=3, image_vocabulary=5, grid=(3, 4), width=12, depth=3,
+                         heads=2, kernel=3, kinds=("row", "column", "conv"))  # fmt: skip
+    dalle = Dalle(config)
+    for parameter in dalle.parameters():  # an untrained one hardly attends
+        parameter.data += 0.3 * torch.randn(parameter.shape)
+    text, image = torch.tensor([[1, 2, 9]]), torch.arange(12)[None] % 5
+    weights = attention_weights(dalle, text, image)
+    assert weights.shape == (3, 2, 15, 15)
+    x = torch.cat((dalle.embed_text(text), dalle.embed_image(image)), dim=1)
+    for block, maps in zip(dalle.transformer.blocks, weights, strict=True):
+        assert not maps[:, ~attention_mask(block.attention.kind, 3, (3, 4), 3)].any()
+        _, _, value = block.attention.split(block.attention_norm(x))
+        mixed = block.attention.out((maps @ value).transpose(1, 2).reshape(x.shape))
+        assert torch.allclose(mixed, block.attention(block.attention_norm(x)), atol=1e-5)
+        x = block(x)
+    with pytest.raises(ReaderError, match="One stream"):
+        attention_weights(dalle, text, image[:, :5])
 
 
 def test_attention_that_is_no_attention_is_named():

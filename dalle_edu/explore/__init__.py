@@ -15,6 +15,7 @@ _HOMES = {
     "Explorer": "explorer",
     "picture_uri": "explorer",
     "attention_explorer": "attention",
+    "attention_weights": "attention",
     "best_of_explorer": "best_of",
     "plot_best_of": "best_of",
     "plot_similarity": "similarity",

@@ -13,8 +13,34 @@ import torch
 from dalle_edu.errors import ReaderError
 from dalle_edu.explore.explorer import Explorer, picture_uri
 from dalle_edu.explore.figures import COLOURS
+from dalle_edu.masks import attention_mask
 
 _LIMIT = 4_000_000  # characters; beyond it a notebook becomes slow to open
+
+
+@torch.no_grad()
+def attention_weights(dalle, text: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+    """The weights of every layer and head of a `Dalle` for one stream: (layers, heads, L, L), [query, key].
+
+    text (1, text_length), image (1, height * width), as `Dalle.forward` takes them. Computed densely, under
+    each layer's mask, from the model's own queries and keys. Raises ReaderError for a stream of another size.
+    """
+    config = dalle.config
+    if text.shape != (1, config.text_length) or image.shape != (1, config.picture_length):
+        raise ReaderError(
+            f"One stream is wanted: text (1, {config.text_length}) and image (1, {config.picture_length}); "
+            f"these are {tuple(text.shape)} and {tuple(image.shape)}."
+        )
+    x, maps = torch.cat((dalle.embed_text(text), dalle.embed_image(image)), dim=1), []
+    for block in dalle.transformer.blocks:
+        query, key, _ = block.attention.split(block.attention_norm(x))
+        mask = attention_mask(block.attention.kind, config.text_length, config.grid, config.kernel).to(
+            x.device
+        )
+        scores = query @ key.mT / query.shape[-1] ** 0.5
+        maps.append(scores.masked_fill(~mask, -torch.inf).softmax(dim=-1)[0])
+        x = block(x)
+    return torch.stack(maps)
 
 
 def plot_attention(
