@@ -135,7 +135,8 @@ class PretrainedClip:
             )
         published = [tag for model, tag in open_clip.list_pretrained() if model == name]
         if str(weights) not in published and not Path(weights).is_file():
-            tags = ", ".join(published) or "none"
+            tags = ", ".join(published[:4]) or "none"
+            tags += f" and {len(published) - 4} more" * (len(published) > 4)
             raise ReaderError(f"{str(weights)!r} is neither a file nor published weights of {name} ({tags}).")
         try:
             # open_clip loads files with torch.load(weights_only=True): nothing in them is executed.

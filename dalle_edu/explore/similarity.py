@@ -12,7 +12,7 @@ from dalle_edu.explore.explorer import Explorer, picture_uri
 from dalle_edu.explore.figures import COLOURS
 
 
-def plot_similarity(similarities, own=None, ax=None, title: str | None = None) -> None:
+def plot_similarity(similarities, own=None, ax=None, title: str | None = None, colorbar: bool = True) -> None:
     """Draws cosines (pictures, captions), dark where high, with each row's own and nearest caption marked.
 
     `own` (pictures,): which caption is each picture's; by default the diagonal of a square. Returns None.
@@ -32,7 +32,8 @@ def plot_similarity(similarities, own=None, ax=None, title: str | None = None) -
     ax.set(xlabel="captions", ylabel="pictures", xticks=[], yticks=[])
     if title:
         ax.set_title(title)
-    ax.figure.colorbar(shown, ax=ax, shrink=0.8, label="cosine")
+    if colorbar:
+        ax.figure.colorbar(shown, ax=ax, shrink=0.8, label="cosine")
 
 
 def _checked(similarities, own):
