@@ -62,6 +62,23 @@ def test_blocks_agree_where_there_are_many_of_them(kind, height, width):
     agrees_with_dense(kind, 3, (height, width), 11, "blocked")
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    st.sampled_from(["row", "column", "conv"]),
+    st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    st.integers(1, 9),
+    st.sampled_from([1, 3, 11]),
+    st.sampled_from(["auto", "blocked", "gather"]),
+)
+def test_rows_that_are_added_below_a_picture_change_nothing_above(kind, grid, more, kernel, form):
+    tall = (grid[0] + more, grid[1])
+    states = [x.detach() for x in streams(3, tall, 0, batch=1)]
+    length = 3 + grid[0] * grid[1]
+    found = sparse_attention(*[x[:, :, :length] for x in states], kind, 3, grid, kernel, form)
+    wanted = sparse_attention(*states, kind, 3, tall, kernel, form)[:, :, :length]
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize("kind", ["row", "column", "conv"])
 def test_flex_attention_agrees_with_the_mask(kind):
