@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -52,16 +53,15 @@ def draw(
 
         _require(start.is_file(), f"--start {start}: there is no such file.")
         picture = read_picture(start, loaded.config.dvae.image_size)
-    drawing = loaded.draw(
-        prompt,
-        samples,
-        seed,
-        temperature=temperature,
-        top_k=top_k,
-        start=picture,
-        keep_rows=keep_rows,
-        progress=True,
-    )
+    dials = {"temperature": temperature, "top_k": top_k, "start": picture, "keep_rows": keep_rows}
+    try:
+        with warnings.catch_warnings(record=True) as said:  # to say them in one line
+            drawing = loaded.draw(prompt, samples, seed, **dials, progress=True)
+    except KeyboardInterrupt:
+        print("Stopped before the first pictures were finished; nothing is written.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    for warning in said:
+        print(f"dalle-edu: {warning.message}", file=sys.stderr)
     drawing.best(best).save(out, columns=4, scale=4)
     scores = ", ".join(f"{score:.3f}" for score in drawing.scores[:best].tolist())
     count = f"{min(best, len(drawing))} of {len(drawing)}"

@@ -255,3 +255,27 @@ def test_ctrl_c_stops_the_real_command_at_a_checkpoint_from_which_it_goes_on(tmp
     assert not (tmp_path / "new/dvae.safetensors").exists()
     state = read_state(tmp_path / "new/training-dvae/checkpoint.json")
     assert len(read_tensors(tmp_path / "new/training-dvae" / state["file"])) > 10
+
+
+def test_ctrl_c_while_drawing_writes_what_is_finished_and_says_so_in_one_line(place, capfd, monkeypatch):
+    import dalle_edu.drawing as drawing
+
+    sample, calls = drawing.sample_tokens, []
+
+    def impatient(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return sample(*arguments, **options)
+
+    monkeypatch.setattr(drawing, "sample_tokens", impatient)
+    code, out, err = run(
+        capfd, "draw", "a red circle", "--model", "model", "--samples", "70", "--out", "a.png"
+    )
+    assert code == 0 and "the best 8 of 64 drawings" in out
+    assert "dalle-edu: Interrupted: 64 of 70 samples are kept." in err.splitlines()
+    assert (place / "a.png").is_file()
+    calls[:] = [1]
+    code, out, err = run(capfd, "draw", "a red circle", "--model", "model", "--out", "b.png")
+    assert code == 130 and "Traceback" not in err and "nothing is written" in err
+    assert not (place / "b.png").exists()
