@@ -4,8 +4,9 @@
     [--repeats 3]
 
 Prints a table: milliseconds of processor or GPU time forward, and forward with backward, the most memory that
-the tensors took (beyond queries, keys, values), and the ratio to dense causal attention (`is_causal=True`,
-which skips the upper half) in the same run. "row, dense" and so on are `scaled_dot_product_attention` under
+the tensors took (beyond queries, keys, values), the ratio to dense causal attention (`is_causal=True`, which
+skips the upper half) in the same run, and nanoseconds for each entry of the mask, forward and backward: they
+stay level where the cost grows as the entries do. "row, dense" and so on are `scaled_dot_product_attention` under
 the dense mask: what one pays who only masks. Memory on a CPU is counted from the profiler's allocations. Run
 it alone on the machine.
 """
@@ -82,7 +83,7 @@ def main():
     where = torch.cuda.get_device_name() if arguments.device == "cuda" else platform.processor() or "CPU"
     print(f"{where}, {torch.get_num_threads()} threads, torch {torch.__version__}, float32, batch 1")
     print(f"{arguments.heads} heads of {arguments.head_size}, {arguments.text} text tokens, kernel {KERNEL}")
-    header = "side layer                 entries  forward ms  with backward  ratio       MB"
+    header = "side layer                 entries  forward ms  with backward  ratio       MB  ns/entry"
     print(header)
     for side in arguments.sides:
         grid, text = (side, side), arguments.text
@@ -99,7 +100,7 @@ def main():
             entries = mask_entries(name.split(",")[0], text, grid, KERNEL)
             megabytes = peak_memory(attend, states, arguments.device) / 1e6
             row = f"{side:4} {name:16} {entries:12,} {forward * 1e3:11.1f} {both * 1e3:14.1f}"
-            print(f"{row} {both / dense:6.2f} {megabytes:8.1f}", flush=True)
+            print(f"{row} {both / dense:6.2f} {megabytes:8.1f} {both * 1e9 / entries:9.1f}", flush=True)
 
 
 if __name__ == "__main__":
