@@ -6,9 +6,9 @@
 Prints a table: milliseconds of processor or GPU time forward, and forward with backward, the most memory that
 the tensors took (beyond queries, keys, values), the ratio to dense causal attention (`is_causal=True`, which
 skips the upper half) in the same run, and nanoseconds for each entry of the mask, forward and backward: they
-stay level where the cost grows as the entries do. "row, dense" and so on are `scaled_dot_product_attention` under
-the dense mask: what one pays who only masks. Memory on a CPU is counted from the profiler's allocations. Run
-it alone on the machine.
+stay level where the cost grows as the entries do. "row, dense" and so on are `scaled_dot_product_attention`
+under the dense mask: what one pays who only masks. Memory on a CPU is counted from the profiler's
+allocations. Run it alone on the machine.
 """
 
 import argparse
