@@ -5,7 +5,8 @@ every one scored by the model's CLIP and read by the family's judge. Stored are 
 which chapter 11 computes the best of any N, and the tokens of the best of the first 1, 8, 64 and 512. Each
 caption is written when it is done; interrupted, the same command goes on where it stopped, and files of other
 weights or dials are refused. Captions of all families take turns, so that an unfinished file is a fair,
-smaller one. No figure depends on a clock; a few floats may differ on another processor.
+smaller one. Drawing takes nearly all the time, so the drawn tokens are kept (--kept) for another CLIP or
+decoder; --only-draw stops there. No figure depends on a clock; a few floats may differ on another processor.
 """
 
 import argparse
@@ -24,14 +25,15 @@ from dalle_edu.abilities import score
 from dalle_edu.data import Scenes
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.errors import ReaderError
+from dalle_edu.files import read_tensors, write_tensors, write_text
 from dalle_edu.reranking import expected_best
 from dalle_edu.sampling import sample_tokens
-from dalle_edu.training import write_text
 
 FAMILIES = ("attributes", "objects", "solids", "inside", "context")
 SHOWN = (1, 8, 64, 512)
 BATCH = 64
 OUT = Path(__file__).parents[1] / "book" / "11-best-of-n.json"
+KEPT = Path(__file__).parents[1] / "runs" / "best-of-n"
 
 
 def held_out_captions(count: int, seed: int) -> list[tuple[str, str]]:
@@ -52,29 +54,32 @@ def weights_hash(model: DrawingModel) -> str:
     return digest.hexdigest()[:16]
 
 
-def draw(model: DrawingModel, caption: str, samples: int, seed: int) -> dict:
-    """Scores and verdicts of one caption's samples in the order of drawing, and the best of the first N."""
-    name = int.from_bytes(hashlib.sha256(f"{seed}/{caption}".encode()).digest()[:7], "big")
-    generator, text = torch.Generator().manual_seed(name), model.encode_text(caption)
-    tokens, scores, right, share = [], [], [], []
-    for start in range(0, samples, BATCH):
-        drawn = sample_tokens(model.dalle, text, min(BATCH, samples - start), generator=generator)
-        pictures = model.pictures(drawn)
-        tokens.append(drawn)
-        scores += model.score(pictures, caption).tolist()
-        for picture in pictures:
-            verdict = dict(score(picture, caption))
-            right.append(int(verdict.pop("all")))
-            share.append(round(sum(verdict.values()) / len(verdict), 3))
-    tokens, winners = torch.cat(tokens), {}
-    for n in (n for n in SHOWN if n <= samples):
-        place = int(torch.tensor(scores[:n]).argmax())
+def drawn_tokens(model: DrawingModel, caption: str, samples: int, seed: int, kept: Path) -> torch.Tensor:
+    """(samples, picture_length) int64 in the order of drawing, from the folder `kept` if they are there."""
+    name = hashlib.sha256(f"{seed}/{caption}".encode()).digest()
+    weights = hashlib.sha256((model.folder / "dalle.safetensors").read_bytes()).hexdigest()[:16]
+    path = kept / weights / f"{name.hex()[:16]}-{samples}.safetensors"
+    if not path.is_file():
+        generator = torch.Generator().manual_seed(int.from_bytes(name[:7], "big"))
+        text = model.encode_text(caption)
+        sizes = [min(BATCH, samples - start) for start in range(0, samples, BATCH)]
+        drawn = [sample_tokens(model.dalle, text, size, generator=generator) for size in sizes]
+        write_tensors(path, {"tokens": torch.cat(drawn).to(torch.int16)})  # codes are below 2 ** 15
+    return read_tensors(path)["tokens"].long()
+
+
+def measure(model: DrawingModel, caption: str, tokens: torch.Tensor) -> dict:
+    """CLIP's scores and the judge's verdicts of all samples, and the tokens of the best of the first N."""
+    pictures = model.pictures(tokens)
+    scores = model.score(pictures, caption)
+    winners = {}
+    for n in (n for n in SHOWN if n <= len(tokens)):
+        place = int(scores[:n].argmax())
         packed = base64.b64encode(tokens[place].numpy().astype("<u2").tobytes()).decode()
         winners[str(n)] = {"sample": place, "tokens": packed}
     return {
-        "scores": [round(s, 4) for s in scores],
-        "right": "".join(map(str, right)),
-        "share": share,
+        "scores": [round(s, 4) for s in scores.tolist()],
+        "right": "".join(str(int(score(picture, caption)["all"])) for picture in pictures),
         "winners": winners,
     }
 
@@ -117,8 +122,16 @@ def main() -> None:
     parser.add_argument("--captions", type=int, default=8, help="captions a family (default 8)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--kept", type=Path, default=KEPT, help="folder for the drawn tokens")
+    parser.add_argument("--only-draw", action="store_true", help="draw and keep; score and judge later")
     arguments = parser.parse_args()
     model = dalle_edu.load(arguments.model)
+    if arguments.only_draw:
+        for _, caption in held_out_captions(arguments.captions, arguments.seed):
+            start = time.perf_counter()
+            drawn_tokens(model, caption, arguments.samples, arguments.seed, arguments.kept)
+            print(f"{caption}: {time.perf_counter() - start:.0f} s", flush=True)
+        return
     key = {
         "weights": weights_hash(model),
         "samples": arguments.samples,
@@ -131,7 +144,8 @@ def main() -> None:
     wanted = [pair for pair in held_out_captions(arguments.captions, arguments.seed) if pair[1] not in done]
     for number, (family, caption) in enumerate(wanted, 1):
         start = time.perf_counter()
-        result = draw(model, caption, arguments.samples, arguments.seed)
+        tokens = drawn_tokens(model, caption, arguments.samples, arguments.seed, arguments.kept)
+        result = measure(model, caption, tokens)
         found["captions"].append({"family": family, "caption": caption, **result})
         text = json.dumps(found, separators=(",", ":")).replace('{"family"', '\n{"family"')
         write_text(arguments.out, text + "\n")
