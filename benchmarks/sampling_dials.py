@@ -1,6 +1,6 @@
 """What temperature and top-p do to drawings: how many are right, and how much they differ (chapter 10).
 
-python benchmarks/sampling_dials.py [--captions 48] [--samples 4] [--out book/10-sampling-dials.json]
+    python benchmarks/sampling_dials.py [--captions 48] [--samples 4] [--out book/10-sampling-dials.json]
 
 Captions of the family "attributes" that training never showed (split "held_out"), `samples` drawings of
 each, read by the judge of `abilities.py`. Spread: the mean distance of two drawings of one caption, root
