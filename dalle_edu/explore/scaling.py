@@ -33,6 +33,11 @@ def plot_scaling(sizes: list[dict], key: str = "image", ax=None) -> None:
             linestyle=style,
             label=f"width {size['width']}",
         )
+    # Plain numbers: on less than two powers of ten, 6 x 10^-1 is hard to read.
+    low, high = ax.get_ylim()
+    ticks = [tick for tick in (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10) if low <= tick <= high]
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
     ax.set(xlabel="FLOPs spent in training", ylabel=f"nats a token, {key}")
     ax.legend()
 
