@@ -37,7 +37,7 @@ PROMPTS = [
 
 
 def fingerprint(vae) -> str:
-    """A short hash of what chooses a dVAE's tokens: they mean something to the one that made them, to no other."""
+    """A short hash of what chooses a dVAE's tokens, which mean something to it alone."""
     digest = hashlib.sha256()
     for name, tensor in sorted(vae.state_dict().items()):
         if not name.startswith("decoder."):  # a decoder may be trained further for the same tokens
@@ -54,10 +54,10 @@ def main():
     parser.add_argument("--depth", type=int, default=3)
     parser.add_argument("--pictures", type=int, default=2000, help="training pictures of each family")
     parser.add_argument(
-        "--teraflops", type=float, default=2.4, help="the budget of each size, in 10^12 FLOPs"
+        "--teraflops", type=float, default=1.6, help="the budget of each size, in 10^12 FLOPs"
     )
     parser.add_argument(
-        "--halvings", type=int, default=6, help="how many earlier points a curve has, each at half the FLOPs"
+        "--halvings", type=int, default=5, help="how many earlier points a curve has, each at half the FLOPs"
     )
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
