@@ -157,7 +157,6 @@ class DrawingModel:
         keep_rows: int = 0,
         keep: Tensor | None = None,
         batch: int = 64,
-        bfloat16: bool = False,
         progress: bool = False,
         on_step: Callable[[int, Tensor], None] | None = None,
         on_batch: Callable[[Drawing], None] | None = None,
@@ -170,9 +169,8 @@ class DrawingModel:
         those that `keep` (height * width,) names. `batch` samples are drawn, decoded and scored at a time,
         so that memory does not grow with `samples`. `on_step(j, token)` is told each token of a batch,
         `on_batch(drawing)` all that is finished so far. Interrupted (Ctrl-C), it returns the batches that
-        are finished, with a warning; before the first is finished it raises KeyboardInterrupt. `bfloat16`
-        runs the transformer in 16 bits, which is faster for large batches on processors made for it, and
-        draws other pictures. Raises ReaderError for values that cannot be.
+        are finished, with a warning; before the first is finished it raises KeyboardInterrupt.
+        Raises ReaderError for values that cannot be.
         """
         if samples < 1 or batch < 1:
             raise ReaderError(
@@ -196,10 +194,9 @@ class DrawingModel:
                         if on_step is not None:
                             on_step(j, token)
 
-                    with torch.autocast(text.device.type, torch.bfloat16, enabled=bfloat16):
-                        tokens = sample_tokens(
-                            self.dalle, text, count, given=given, keep=keep, on_step=step, **dials
-                        )
+                    tokens = sample_tokens(
+                        self.dalle, text, count, given=given, keep=keep, on_step=step, **dials
+                    )
                     images = self.pictures(tokens)
                     finished.append(Drawing(prompt, images, tokens, self.score(images, prompt)))
                     if on_batch is not None:

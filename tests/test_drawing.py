@@ -12,6 +12,7 @@ from toy import loaded_model, trained_folder
 import dalle_edu
 from dalle_edu.drawing import contact_sheet, load
 from dalle_edu.errors import ReaderError
+from dalle_edu.sampling import sample_tokens
 
 
 def test_the_package_itself_loads_a_model():
@@ -144,7 +145,7 @@ def test_the_bar_counts_every_token_of_every_sample(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_in_sixteen_bits_the_transformer_is_run_in_sixteen_bits_and_all_else_is_not(monkeypatch):
+def test_under_autocast_tokens_are_sampled_in_sixteen_bits(monkeypatch):
     model, kinds = loaded_model(), []
     step = model.dalle.transformer.blocks[0].mlp[0].forward
 
@@ -154,10 +155,10 @@ def test_in_sixteen_bits_the_transformer_is_run_in_sixteen_bits_and_all_else_is_
         return out
 
     monkeypatch.setattr(model.dalle.transformer.blocks[0].mlp[0], "forward", seen)
-    drawing = model.draw("a red circle", samples=3, bfloat16=True)
-    assert set(kinds) == {torch.bfloat16}
-    assert drawing.images.dtype == drawing.scores.dtype == torch.float32
-    assert torch.equal(model.pictures(drawing.tokens), drawing.images)
+    text = model.encode_text("a red circle")
+    with torch.autocast("cpu", torch.bfloat16):
+        tokens = sample_tokens(model.dalle, text, 3)
+    assert set(kinds) == {torch.bfloat16} and tokens.dtype == torch.int64
     kinds.clear()
     model.draw("a red circle", samples=3)
     assert set(kinds) == {torch.float32}
