@@ -19,7 +19,7 @@ from dalle_edu.masks import attention_mask, picture_keys, picture_lags
 FORMS = ("auto", "blocked", "gather", "dense", "flex")
 # Below these numbers of picture tokens "auto" takes the dense form: measured to be faster there, in float32
 # and bfloat16 (`benchmarks/dense_below.py`, which also says what a copied key costs, counted in scores).
-DENSE_BELOW = {"row": 100, "column": 100, "conv": 400}
+DENSE_BELOW = {"row": 150, "column": 100, "conv": 400}
 KEY_COST = 40
 
 
