@@ -79,7 +79,7 @@ def token_loss_explorer(
     figure, axes = plt.subplots(1, len(nats), figsize=(3.4 * len(nats), 3.5), squeeze=False)
     for ax, (name, value) in zip(axes[0], nats.items(), strict=True):
         plot_token_losses(value[0], pictures[0], ax=ax)
-        ax.set_title(f"{name}: {value[0].mean():.1f} nats a token")
+        ax.set_title(f"{name}: {value[0].mean():.2f} nats a token")
     alt = (
         f"The picture of “{captions[0]}” with a dark circle on each of its {height} by {width} places, the larger the more nats "
         f"its token cost, for {' and '.join(nats)}. Pictures to choose from: {'; '.join(captions)}."
