@@ -33,7 +33,15 @@ def plot_dials(
     ax.bar(places, before[order].tolist(), fill=False, edgecolor="black", linewidth=1, width=0.85)
     out = [place for place, code in enumerate(order.tolist()) if after[code] == 0]
     if out:  # an empty line outside the axes would upset the layout
-        ax.plot(out, [0] * len(out), "x", color=COLOURS[1], clip_on=False, markersize=5, markeredgewidth=1.5)
+        ax.plot(
+            out,
+            [0] * len(out),
+            "x",
+            color=COLOURS[1],
+            clip_on=False,
+            markersize=min(5, 110 / codes),
+            markeredgewidth=1.5,
+        )
     ax.set_xticks([])
     ax.set_xlim(-0.8, len(order) - 0.2)
 
