@@ -1,7 +1,7 @@
 """Image tokens a second while drawing, beside DALLE-pytorch with its cache.
 
     python benchmarks/sampling.py [--batch 8 64] [--repeats 5] [--peer-repeats 3] [--side 16] [--text 32]
-    [--width 256] [--depth 6] [--heads 4]
+    [--width 256] [--depth 6] [--heads 4] [--clock cpu]
 
 One prompt, `batch` samples of it, whole pictures, untrained weights; the largest memory beyond the weights is
 that of the cache, printed in MB. "plain" computes the whole stream anew for each token. The peer is installed
@@ -13,14 +13,15 @@ from functools import partial
 
 import torch
 from peer import peer_dalle
-from timing import PRECISIONS, machine, median_seconds, precision, row
+from timing import CLOCKS, PRECISIONS, machine, median_seconds, precision, row
 
 from dalle_edu.dalle import Dalle, DalleConfig
 from dalle_edu.masks import layer_kinds
 from dalle_edu.sampling import sample_tokens, sample_tokens_plain
 
-WIDTHS = (40, 6, 9, 12, 8, 9)
+WIDTHS = (62, 6, 9, 12, 8, 9)
 VOCABULARY = 1024
+PEERS = ("dense", "sparse", "masked")
 
 
 def ours(kinds, a, draw=sample_tokens):
@@ -64,6 +65,10 @@ def main():
     for name, value in (("side", 16), ("text", 32), ("width", 256), ("depth", 6), ("heads", 4)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--precision", nargs="+", default=PRECISIONS, choices=PRECISIONS)
+    parser.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS, help="which of its forms")
+    two = ("float32", "bfloat16")
+    parser.add_argument("--peer-precision", nargs="+", default=two, choices=two)
+    parser.add_argument("--clock", default="wall", choices=CLOCKS)
     a = parser.parse_args()
     mixture = tuple(layer_kinds(a.depth))
     dense = ("dense",) * a.depth
@@ -75,12 +80,13 @@ def main():
     row("", "batch", "seconds", "tokens/s", "ratio", "cache MB", widths=WIDTHS)
     first = a.batch[0]
     cases = []
-    for name, kinds, cached in (
-        ("dense, cache", dense, False),
-        ("sparse mixture, cache", mixture, False),
-        ("sparse rows and columns, static mask", axial, True),
-    ):
-        for kind in ("float32", "bfloat16"):
+    peer_forms = {
+        "dense": ("dense, cache", dense, False),
+        "sparse": ("sparse mixture, cache", mixture, False),
+        "masked": ("sparse rows and columns, static mask", axial, True),
+    }
+    for name, kinds, cached in (peer_forms[form] for form in a.peers):
+        for kind in a.peer_precision:
             if call := peers(kinds, a, cached):
                 cases.append((f"DALLE-pytorch, {name}", kind, first, call, a.peer_repeats, None))
     if not cases:
@@ -95,7 +101,7 @@ def main():
     for name, kind, batch, call, repeats, megabytes in cases:
         with precision(kind):
             # The peers take their time: one picture a sample warms up nothing that the next one would need.
-            seconds = median_seconds(partial(call, batch), repeats, warm=megabytes is not None)
+            seconds = median_seconds(partial(call, batch), repeats, megabytes is not None, a.clock)
         speed = batch * a.side**2 / seconds
         reference = reference or speed
         memory = "" if megabytes is None else f"{megabytes:.1f}"

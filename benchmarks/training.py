@@ -1,7 +1,7 @@
 """Tokens a second while training, beside DALLE-pytorch; and where a dVAE step's time goes.
 
     python benchmarks/training.py [--batch 16] [--repeats 3] [--side 16] [--text 32] [--width 256] [--depth 6]
-    [--heads 4] [--no-dvae]
+    [--heads 4] [--no-dvae] [--clock cpu]
 
 A step is loss, gradient and AdamW, on random tokens. "Tokens" counts text and picture, `batch * (text + side
 * side)` a step. The second table is one step of the shipped dVAE's configuration, with the noise drawn by
@@ -14,7 +14,7 @@ from unittest import mock
 
 import torch
 from peer import peer_dalle
-from timing import PRECISIONS, machine, median_seconds, precision, row
+from timing import CLOCKS, PRECISIONS, machine, median_seconds, precision, row
 
 from dalle_edu.configs import read_config
 from dalle_edu.dalle import Dalle, DalleConfig
@@ -69,8 +69,9 @@ def torchs_own(like, generator=None):
     return torch.empty_like(like).exponential_(generator=generator)
 
 
-def dvae_steps(repeats, batch, size):
+def dvae_steps(a):
     """Prints a step of the shipped dVAE's configuration with either way to draw its noise."""
+    batch, size = a.dvae_batch, a.dvae_size
     config = read_config("picturebook")
     model = DiscreteVAE(config.dvae)
     images = torch.rand(batch, 3, size, size)
@@ -85,8 +86,8 @@ def dvae_steps(repeats, batch, size):
         from dalle_edu import gumbel
 
         with replaced:
-            seconds = median_seconds(training_step(model, loss, "float32"), repeats)
-            drawing = median_seconds(lambda: gumbel.gumbel_noise(logits, generator), repeats)
+            seconds = median_seconds(training_step(model, loss, "float32"), a.repeats, clock=a.clock)
+            drawing = median_seconds(lambda: gumbel.gumbel_noise(logits, generator), a.repeats, clock=a.clock)
         cells = (f"{seconds * 1e3:.0f} ms", f"of it noise {drawing * 1e3:.0f} ms")
         row(name, *cells, widths=(40, 9, 20))
 
@@ -106,6 +107,7 @@ def main():
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--dvae-batch", type=int, default=48)
     parser.add_argument("--dvae-size", type=int, default=32, help="pixels")
+    parser.add_argument("--clock", default="wall", choices=CLOCKS)
     a = parser.parse_args()
     print(machine())
     sizes = (
@@ -115,13 +117,13 @@ def main():
     row("", "precision", "seconds", "tokens/s", "ratio", widths=WIDTHS)
     reference = None
     for name, kind, step in transformers(a):
-        seconds = median_seconds(step, a.repeats)
+        seconds = median_seconds(step, a.repeats, clock=a.clock)
         speed = a.batch * (a.text + a.side**2) / seconds
         reference = reference or speed
         cells = (kind, f"{seconds:.2f}", f"{speed:,.0f}", f"{speed / reference:.1f}")
         row(name, *cells, widths=WIDTHS)
     if not a.no_dvae:
-        dvae_steps(a.repeats, a.dvae_batch, a.dvae_size)
+        dvae_steps(a)
 
 
 if __name__ == "__main__":
