@@ -99,8 +99,8 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="A JSON file for the figures.")] = None,
     samples: Annotated[int, typer.Option(help="Captions of each family to draw.")] = 64,
     best: Annotated[
-        str, typer.Option(help="Best of how many samples: 8,64:24 is best of 8, and of 64 for 24 captions.")
-    ] = "8,64:24",
+        str, typer.Option(help="Best of how many samples: 8,64:16 is best of 8, and of 64 for 16 captions.")
+    ] = "8,64:16",
     seed: Annotated[int, typer.Option(help="The same seed measures the same figures.")] = 0,
 ) -> None:
     """Measure a model: dVAE, CLIP, copies, and drawings of held-out captions, read by judges."""

@@ -1,8 +1,8 @@
 """Is a drawing a copy? The training picture that is nearest to it, and how near (chapter 12).
 
-A drawing is a copy in tokens where its tokens are those that the dVAE gives a training picture, all of them; a
-copy in pixels where it is as near to a training picture as that picture's own reconstruction is: the dVAE can
-hardly come nearer.
+A drawing is a copy in tokens where its tokens are those that the dVAE gives a training picture, all of them;
+a copy in pixels where it is as near to a training picture as that picture's own reconstruction is: the dVAE
+can hardly come nearer.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each of N drawings: `index` (N,) of the nearest training picture, `picture` (N, 3, size, size), `caption`,
-    the root mean square `difference` (N,), and whether it is a copy in `tokens` and in `pixels`, (N,) bool each.
+    """For each of N drawings: `index` (N,) of the nearest training picture, `picture` (N, 3, size, size),
+    `caption`, the root mean square `difference` (N,), and whether it is a copy in `tokens` and in `pixels`,
+    (N,) bool each.
     """
 
     index: Tensor
@@ -42,8 +43,8 @@ class Nearest:
 def nearest(model: DrawingModel, tokens: Tensor, training: Mixture) -> Nearest:
     """The training picture nearest to each drawing, by the squared difference of pixels.
 
-    `tokens` (N, height * width) int64 are the drawings. Raises ReaderError where the training pictures have another
-    size.
+    `tokens` (N, height * width) int64 are the drawings. Raises ReaderError where the training pictures have
+    another size.
     """
     drawings = model.pictures(tokens)
     if drawings.shape[1:] != training.pictures.shape[1:]:
@@ -67,7 +68,8 @@ def nearest(model: DrawingModel, tokens: Tensor, training: Mixture) -> Nearest:
 
 
 def forty_prompts(size: int = 64) -> dict[str, list[str]]:
-    """Ten prompts each of four kinds: emoji of the training and of the test split, held-out people and scenes."""
+    """Ten prompts each of four kinds: emoji of the training and of the test split, held-out people and
+    scenes."""
 
     def spread(captions: list[str]) -> list[str]:
         return [captions[i] for i in torch.linspace(0, len(captions) - 1, 10).long().tolist()]
@@ -84,28 +86,33 @@ def forty_prompts(size: int = 64) -> dict[str, list[str]]:
 def copies(model: DrawingModel, seed: int = 0, samples: int = SAMPLES) -> dict:
     """Draws the forty prompts, `samples` each, and looks for copies among all that the model was trained on.
 
-    Returns "figures" for JSON ("groups": counts [copies, drawings] in "tokens" and in "pixels"; "prompts": for
-    each the nearest training picture of its best drawing) and, to look at, "drawings" and "nearest",
+    Returns "figures" for JSON ("groups": counts [copies, drawings] in "tokens" and in "pixels"; "prompts":
+    for each the nearest training picture of its best drawing) and, to look at, "drawings" and "nearest",
     (40, 3, size, size) each.
     """
+    prompts = [
+        (group, prompt)
+        for group, some in forty_prompts(model.config.dvae.image_size).items()
+        for prompt in some
+    ]
+    drawn = []
+    for _, prompt in prompts:
+        generator = torch.Generator().manual_seed(seed)
+        text = model.encode_text(prompt, cut=True)
+        drawn.append(sample_tokens(model.dalle, text, samples, generator=generator))
     training = mixture(model.config.data, model.config.dvae.image_size)
+    found = nearest(model, torch.cat(drawn), training)  # all at once: the training pictures are many
     groups, rows, shown = {}, [], ([], [])
-    for group, prompts in forty_prompts(model.config.dvae.image_size).items():
-        counts = {"tokens": [0, 0], "pixels": [0, 0]}
-        for prompt in prompts:
-            generator = torch.Generator().manual_seed(seed)
-            tokens = sample_tokens(
-                model.dalle, model.encode_text(prompt, cut=True), samples, generator=generator
-            )
-            drawings = model.pictures(tokens)
-            best = int(rank(model.score(drawings, prompt))[0])
-            found = nearest(model, tokens, training)
-            for key, count in counts.items():
-                count[0] += int(getattr(found, key).sum())
-                count[1] += samples
-            rows.append([group, prompt, found.caption[best], round(float(found.difference[best]), 4)])
-            shown[0].append(drawings[best])
-            shown[1].append(found.picture[best])
-        groups[group] = counts
+    for i, (group, prompt) in enumerate(prompts):
+        counts = groups.setdefault(group, {"tokens": [0, 0], "pixels": [0, 0]})
+        for key, count in counts.items():
+            count[0] += int(getattr(found, key)[i * samples : (i + 1) * samples].sum())
+            count[1] += samples
+        drawings = model.pictures(drawn[i])
+        best = int(rank(model.score(drawings, prompt))[0])
+        at = i * samples + best
+        rows.append([group, prompt, found.caption[at], round(float(found.difference[at]), 4)])
+        shown[0].append(drawings[best])
+        shown[1].append(found.picture[at])
     figures = {"samples": samples, "training_pictures": len(training), "groups": groups, "prompts": rows}
     return {"figures": figures, "drawings": torch.stack(shown[0]), "nearest": torch.stack(shown[1])}

@@ -181,3 +181,12 @@ def test_interrupted_it_keeps_what_is_finished_and_says_so(monkeypatch):
     figures = evaluate(loaded_model(), samples=2, best="2")
     assert list(figures["families"]) == ["attributes", "objects"] and figures["interrupted"]
     assert "Interrupted" in table(figures)
+
+
+def test_the_command_refuses_what_best_cannot_be_before_it_loads_a_model(capsys):
+    from dalle_edu.cli import main
+
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", "--best", "eight"])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith("dalle-edu: --best eight cannot be read: write 8,64:24")
