@@ -8,7 +8,7 @@ causal attention (`is_causal=True`), the dense form under each mask, the blocked
 rounds, taken in turn so that a neighbour on the machine hits all alike. `DENSE_BELOW` in
 `dalle_edu/sparse.py` holds the sizes that this table suggests. The file also gets the most memory that the
 tensors of each layer take at a time. Chapter 8 draws one, made with
---batch 1 --text 64 --heads 4 --rounds 5 --sides 8 12 16 24 32 48 64.
+--batch 1 --text 64 --heads 4 --rounds 4 --sides 8 12 16 24 32 48 64.
 """
 
 import argparse
