@@ -110,9 +110,9 @@ def trials_table(path: Path) -> str:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     lines = [
         "\n## Trials of the transformer's recipe\n",
-        "Each trained for the same seconds (`python benchmarks/recipe_trials.py runs/picturebook --seconds 100`),",
-        "then measured on the validation split: nats an image token, as the mixture weighs its sources, and for",
-        "emoji alone.\n",
+        "Each trained for about 100 seconds (`python benchmarks/recipe_trials.py runs/picturebook --seconds 100`",
+        "on two cores that did other work as well), then measured on the validation split: nats an image token,",
+        "as the mixture weighs its sources, and for emoji alone.\n",
         "| trial | parameters | pictures seen | seconds | loss, mixture | loss, emoji |",
         "|---|---|---|---|---|---|",
     ]
