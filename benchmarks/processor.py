@@ -1,6 +1,6 @@
 """What a processor makes of the operations that the models are built of: matrix products, and noise.
 
-    python benchmarks/processor.py [--repeats 7]
+    python benchmarks/processor.py [--repeats 7] [--clock cpu]
 
 First table: GFLOP/s of a linear layer's product, and the largest error against float64, in float32 as PyTorch
 does it, in float32 through oneDNN (`torch.set_float32_matmul_precision("medium")`) and in bfloat16. An error
@@ -9,9 +9,10 @@ and rounds. Second table: nanoseconds for each exponential number. Run it alone 
 """
 
 import argparse
+from functools import partial
 
 import torch
-from timing import PRECISIONS, machine, median_seconds, precision, row
+from timing import CLOCKS, PRECISIONS, machine, median_seconds, precision, row
 from torch.nn.functional import linear
 
 from dalle_edu.gumbel import exponential_noise
@@ -20,9 +21,15 @@ WIDTHS = (34, 18, 18, 18)
 SHAPES = ((8, 256, 768), (64, 256, 768), (4608, 256, 768), (4608, 1024, 256))
 
 
+def repeat(times, x, weight):
+    for _ in range(times):
+        linear(x, weight)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--clock", default="wall", choices=CLOCKS)
     a = parser.parse_args()
     print(machine())
     row("GFLOP/s (largest error)", *PRECISIONS, widths=WIDTHS)
@@ -38,7 +45,8 @@ def main():
             with precision(kind), torch.no_grad():
                 # Under autocast the weight would be cast anew each time: 16 bits from the start.
                 pair = (x.bfloat16(), weight.bfloat16()) if kind == "bfloat16" else (x, weight)
-                seconds = median_seconds(lambda: [linear(*pair) for _ in range(times)], a.repeats)  # noqa: B023
+                many = partial(repeat, times, *pair)
+                seconds = median_seconds(many, a.repeats, clock=a.clock)
                 error = (linear(*pair).double() - exact).abs().max().item()
             cells.append(f"{flops * times / seconds / 1e9:,.0f} ({error:.0e})")
         row(f"({rows}, {inputs}) x ({inputs}, {outputs})", *cells, widths=WIDTHS)
@@ -49,7 +57,9 @@ def main():
         "exponential_noise, the same": lambda: exponential_noise(like, generator),
     }
     for name, draw in draws.items():
-        row(name, f"{median_seconds(draw, a.repeats) / len(like) * 1e9:.1f}", widths=WIDTHS[:2])
+        row(
+            name, f"{median_seconds(draw, a.repeats, clock=a.clock) / len(like) * 1e9:.1f}", widths=WIDTHS[:2]
+        )
 
 
 if __name__ == "__main__":

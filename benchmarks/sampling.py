@@ -68,6 +68,7 @@ def main():
     parser.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS, help="which of its forms")
     two = ("float32", "bfloat16")
     parser.add_argument("--peer-precision", nargs="+", default=two, choices=two)
+    parser.add_argument("--no-plain", action="store_true")
     parser.add_argument("--clock", default="wall", choices=CLOCKS)
     a = parser.parse_args()
     mixture = tuple(layer_kinds(a.depth))
@@ -91,7 +92,9 @@ def main():
                 cases.append((f"DALLE-pytorch, {name}", kind, first, call, a.peer_repeats, None))
     if not cases:
         print("DALLE-pytorch is not installed: see benchmarks/peer.py")
-    cases.append(("sparse mixture, plain", "float32", first, ours(mixture, a, sample_tokens_plain), 1, None))
+    if not a.no_plain:
+        plain = ours(mixture, a, sample_tokens_plain)
+        cases.append(("sparse mixture, plain", "float32", first, plain, 1, None))
     for name, kinds in (("dense", dense), ("sparse mixture", mixture)):
         for kind in a.precision:
             for batch in a.batch:
