@@ -8,6 +8,7 @@ al. 2019.
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -93,16 +94,13 @@ def work(kind: str, text_length: int, grid: tuple[int, int], kernel: int = 11, f
     `dalle_edu.masks.mask_entries` says how many scores are needed. Errors as in `sparse_attention`.
     """
     lags, positions = picture_lags(kind, grid, kernel), grid[0] * grid[1]
-    if form not in ("dense", "gather", "blocked"):
-        raise unknown_name("form of attention to count", form, ("dense", "gather", "blocked"))
+    if form not in (counted := ("dense", "gather", "blocked")):
+        raise unknown_name("form of attention to count", form, counted)
     if form == "dense" or kind == "dense":
         return Work((text_length + positions) ** 2, text_length + positions)
-    if form == "gather" or (kind == "conv" and grid[1] < kernel // 2):
-        blocks, queries, near = positions, 1, len(lags)
-    else:
-        blocks, queries, near = _blocks(kind, grid, kernel)
-    # Padding of the last tiles asks the text, too.
-    scores = text_length**2 + blocks * queries * (text_length + near)
+    gathered = form == "gather" or (kind == "conv" and grid[1] < kernel // 2)
+    blocks, queries, near = (positions, 1, len(lags)) if gathered else _blocks(kind, grid, kernel)
+    scores = text_length**2 + blocks * queries * (text_length + near)  # padding of tiles asks the text, too
     return Work(scores, text_length + blocks * near)
 
 
@@ -138,8 +136,7 @@ def _one_softmax(query, near_key, near_value, text_key, text_value, blocked):
 
 def _gather(query, key, value, text_key, text_value, kind, grid, kernel):
     """Every query is a block of its own, with its own copy of the keys that it may read."""
-    indices, valid = picture_keys(kind, grid, kernel)
-    indices, valid = indices.to(query.device), valid.to(query.device)
+    indices, valid = (one.to(query.device) for one in picture_keys(kind, grid, kernel))
     near = key[:, :, indices], value[:, :, indices]  # (batch, heads, positions, keys, head_size)
     seen = _one_softmax(query[:, :, :, None], *near, text_key, text_value, _to_add(valid[:, None]))
     return seen.flatten(2, 3)
@@ -187,13 +184,12 @@ def _tile(height, width, half):
     The columns divide the width, and are at least the margin that a tile lends to its neighbour.
     """
 
-    def cost(tile):
-        rows, columns = tile
+    def cost(rows, columns):
         keys = -(-height // rows) * (width // columns) * (rows + half) * (columns + 2 * half)
         return keys * (rows * columns + KEY_COST)
 
     divisors = [columns for columns in range(max(half, 1), width + 1) if width % columns == 0]
-    return min(((rows, columns) for rows in range(1, height + 1) for columns in divisors), key=cost)
+    return min(product(range(1, height + 1), divisors), key=lambda tile: cost(*tile))
 
 
 def _tiles_with_margin(states, grid, half, rows, columns):
@@ -269,10 +265,7 @@ def _flex(query, key, value, kind, text_length, grid, kernel):
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
     if not query.is_cuda and torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value)):
-        raise ReaderError(
-            "FlexAttention has no gradients on this device: compute under torch.no_grad(), or take the form "
-            "'blocked', which gives the same numbers."
-        )
+        raise ReaderError("FlexAttention has no gradients here: use torch.no_grad(), or the form 'blocked'.")
     order = None
     if kind == "column":  # transposed, a column's keys fill few blocks of the mask instead of touching all
         picture = torch.arange(grid[0] * grid[1]).reshape(grid).T.flatten() + text_length
