@@ -50,11 +50,11 @@ def main():
     parser.add_argument(
         "--model", default="picturebook", help="whose dVAE and tokenizer: a shipped model or a folder"
     )
-    parser.add_argument("--widths", type=int, nargs="+", default=[32, 64, 128])
+    parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64])
     parser.add_argument("--depth", type=int, default=3)
-    parser.add_argument("--pictures", type=int, default=2000, help="training pictures of each family")
+    parser.add_argument("--pictures", type=int, default=1500, help="training pictures of each family")
     parser.add_argument(
-        "--teraflops", type=float, default=1.6, help="the budget of each size, in 10^12 FLOPs"
+        "--teraflops", type=float, default=1.2, help="the budget of each size, in 10^12 FLOPs"
     )
     parser.add_argument(
         "--halvings", type=int, default=5, help="how many earlier points a curve has, each at half the FLOPs"
@@ -94,7 +94,7 @@ def main():
     }  # fmt: skip
     for width in options.widths:
         shape = dataclasses.replace(
-            config.dalle, width=width, depth=options.depth, heads=width // 32, kinds=()
+            config.dalle, width=width, depth=options.depth, heads=max(1, width // 32), kinds=()
         )
         rows = parts(dataclasses.replace(config, dalle=shape))
         rows = [part for part in rows if part.name.startswith("DALL·E")]
