@@ -110,9 +110,9 @@ def trials_table(path: Path) -> str:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     lines = [
         "\n## Trials of the transformer's recipe\n",
-        "Each trained for about 100 seconds (`benchmarks/recipe_trials.py runs/picturebook --seconds 100`) on two",
-        "cores that did other work as well, then measured on the validation split: nats an image token, as the",
-        "mixture weighs its sources, and for emoji alone.\n",
+        "Each trained for about 100 seconds (`benchmarks/recipe_trials.py runs/picturebook --seconds 100`)",
+        "on two cores that did other work as well, then measured on the validation split: nats an image",
+        "token, as the mixture weighs its sources, and for emoji alone.\n",
         "| trial | parameters | pictures seen | seconds | loss, mixture | loss, emoji |",
         "|---|---|---|---|---|---|",
     ]
@@ -140,7 +140,8 @@ def main() -> None:
         file = "dvae" if part == "decoder" else part
         rows.append(
             f"| {file}.safetensors | {what} | {parameters:,} | {trained['steps']:,} | "
-            f"{training.batch_size} | {training.seed} | {trained['seconds'] / 60:.0f} | {trained['machine']} |"
+            f"{training.batch_size} | {training.seed} | {trained['seconds'] / 60:.0f} | "
+            f"{trained['machine']} |"
         )
     notes = folder / "notes.md"
     card = CARD.format(
