@@ -1,5 +1,4 @@
-"""dalle_edu: a textbook that runs, from a plain autoencoder to DALL·E 1. One module a chapter, in reading
-order."""
+"""dalle_edu: a textbook that runs, from a plain autoencoder to DALL·E 1, one module a chapter, in order."""
 
 from importlib import import_module
 

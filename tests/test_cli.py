@@ -75,7 +75,7 @@ BAD_INPUT = {
     "no prompt": ("draw", "Missing argument"),
     "unknown command": ("drow x", "No such command 'drow'"),
     "unknown option": ("draw x --sampels 3", "No such option"),
-    "unknown part": ("train gan --config small.toml --out new", "clip, dalle, dvae"),
+    "unknown part": ("train gan --config small.toml --out new", "clip, dalle, decoder, dvae"),
     "missing --out": ("train dvae --config small.toml", "Missing option"),
     "unknown data": ("train dvae --config small.toml --out new --data photos",
     "emoji, folder, scenes, shards"),
