@@ -33,9 +33,8 @@ def streams(folder, config, split):
     data = EmojiPictures(config.dvae.image_size, split)
     vae = load_weights(DiscreteVAE(config.dvae), folder / "dvae.safetensors")
     tokenizer = CaptionTokenizer.load(folder / "tokenizer.json")
-    text = tokenizer.encode([data[i][1] for i in range(len(data))], config.dalle.text_length, cut=True)
-    padding = config.dalle.text_vocabulary - tokenizer.vocabulary
-    text = torch.where(text >= tokenizer.vocabulary, text + padding, text)
+    length, padding = config.dalle.text_length, config.dalle.text_vocabulary
+    text = tokenizer.encode(data.captions, length, cut=True, padding=padding)
     return text, torch.cat([vae.encode(part).flatten(1) for part in data.pictures.split(64)])
 
 

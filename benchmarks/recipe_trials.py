@@ -48,8 +48,7 @@ def main():
     padding = config.dalle.text_vocabulary
 
     def encode(captions):
-        text = tokenizer.encode(captions, config.dalle.text_length, cut=True)
-        return torch.where(text >= tokenizer.vocabulary, text - tokenizer.vocabulary + padding, text)
+        return tokenizer.encode(captions, config.dalle.text_length, cut=True, padding=padding)
 
     validation = {}
     for source in config.data:

@@ -71,9 +71,7 @@ def main():
     padding = config.dalle.text_vocabulary
 
     def encode(captions):
-        text = tokenizer.encode(captions, config.dalle.text_length, cut=True)
-        # A tokenizer that found fewer merges than allowed still leaves the padding where the model has it.
-        return torch.where(text >= tokenizer.vocabulary, text - tokenizer.vocabulary + padding, text)
+        return tokenizer.encode(captions, config.dalle.text_length, cut=True, padding=padding)
 
     def pairs(split, length):
         sources = [{"kind": "scenes", "family": family, "length": length} for family in FAMILIES]

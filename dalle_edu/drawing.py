@@ -129,9 +129,8 @@ class DrawingModel:
 
     def encode_text(self, prompts: str | list[str], cut: bool = False) -> Tensor:
         """Prompts -> (prompts, text_length) int64. ReaderError for empty ones, and long ones unless `cut`."""
-        text = self.tokenizer.encode(prompts, self.config.dalle.text_length, cut)
-        padding = self.config.dalle.text_vocabulary - self.tokenizer.vocabulary
-        return torch.where(text >= self.tokenizer.vocabulary, text + padding, text)
+        config = self.config.dalle
+        return self.tokenizer.encode(prompts, config.text_length, cut, padding=config.text_vocabulary)
 
     def pictures(self, tokens: Tensor, batch: int = 64) -> Tensor:
         """Tokens (N, height * width) -> pictures (N, 3, size, size) in [0, 1]."""

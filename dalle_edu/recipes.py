@@ -259,10 +259,7 @@ def _dalle(
 
     def batch(step: int, generator: torch.Generator):
         indices = data.draw(training.batch_size, generator)
-        text = tokenizer.encode(data.draw_captions(indices, generator), length, cut=True)
-        # A tokenizer that found fewer merges than it was allowed still leaves the padding where the model has
-        # it.
-        text = torch.where(text >= tokenizer.vocabulary, text - tokenizer.vocabulary + padding, text)
+        text = tokenizer.encode(data.draw_captions(indices, generator), length, cut=True, padding=padding)
         return text.to(device), tokens[indices].long().to(device)
 
     def loss(model: nn.Module, pair, step: int, generator: torch.Generator):

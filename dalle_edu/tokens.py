@@ -84,9 +84,17 @@ class CaptionTokenizer:
         text = self.tokenizer.decode([token])
         return text if "�" not in text else self.tokenizer.id_to_token(token)
 
-    def encode(self, texts: str | Iterable[str], text_length: int = 256, cut: bool = False) -> Tensor:
-        """Captions -> (batch, text_length) int64; position i past a caption's end holds `vocabulary` + i.
+    def encode(
+        self,
+        texts: str | Iterable[str],
+        text_length: int = 256,
+        cut: bool = False,
+        padding: int | None = None,
+    ) -> Tensor:
+        """Captions -> (batch, text_length) int64; position i past a caption's end holds `padding` + i.
 
+        `padding` is this tokenizer's `vocabulary` unless given; a model gives its `text_vocabulary`, which
+        is larger where training found fewer merges than it was allowed.
         A caption of more than `text_length` tokens raises ReaderError, or is cut where `cut` says so; an
         empty one raises ReaderError.
         """
@@ -96,7 +104,8 @@ class CaptionTokenizer:
                 raise ReaderError(
                     f"The text {ascii(text[:60])} holds half a character: it is not Unicode; type it again."
                 )
-        out = (self.vocabulary + torch.arange(text_length)).repeat(len(texts), 1)
+        first = self.vocabulary if padding is None else padding
+        out = (first + torch.arange(text_length)).repeat(len(texts), 1)
         for row, (text, encoding) in enumerate(zip(texts, self.tokenizer.encode_batch(texts), strict=True)):
             ids = encoding.ids
             if not text.strip() or not ids:

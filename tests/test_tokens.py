@@ -125,3 +125,11 @@ def test_a_missing_or_damaged_file_is_named(tmp_path, content):
     with pytest.raises(ReaderError, match="tokenizer.json") as caught:
         CaptionTokenizer.load(path)
     assert "\n" not in str(caught.value)
+
+
+def test_padding_stands_where_a_model_has_it_and_leaves_the_words_alone():
+    tokenizer = CaptionTokenizer.train(["a red apple", "a blue star"], 300)
+    own, moved = (tokenizer.encode(["a red apple"], 12, padding=first) for first in (None, 400))
+    words = own < tokenizer.vocabulary
+    assert 0 < words.sum() < 12 and torch.equal(moved[words], own[words])
+    assert moved[~words].tolist() == [400 + i for i in range(int(words.sum()), 12)]
