@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--out", type=Path, help="a JSON-lines file, one line a trial, appended to")
     options = parser.parse_args()
     config = read_config(options.folder / "config.toml")
-    data = mixture(config.data, config.dvae.image_size, progress=True)
+    data = mixture(config.data_for("dalle"), config.dvae.image_size, progress=True)
     tokenizer = CaptionTokenizer.load(options.folder / "tokenizer.json")
     vae = load_weights(DiscreteVAE(config.dvae), options.folder / "dvae.safetensors")
     tokens = precomputed_tokens(vae, data, options.folder / "training-dalle" / "tokens.safetensors")
@@ -51,14 +51,14 @@ def main():
         return tokenizer.encode(captions, config.dalle.text_length, cut=True, padding=padding)
 
     validation = {}
-    for source in config.data:
+    for source in config.data_for("dalle"):
         name = source.get("family", source["kind"])
         source = dict(source) | ({"length": options.pictures} if source["kind"] == "scenes" else {})
         pictures = mixture([source], config.dvae.image_size, split="validation")
         some = torch.linspace(0, len(pictures) - 1, min(options.pictures, len(pictures))).long()
         captions = [pictures.captions[i][0] for i in some]
         validation[name] = encode(captions), vae.encode(pictures.images(some)).flatten(1)
-    weights = {source.get("family", source["kind"]): source["weight"] for source in config.data}
+    weights = {source.get("family", source["kind"]): source["weight"] for source in config.data_for("dalle")}
 
     for name in options.trials:
         shape, how = TRIALS[name]

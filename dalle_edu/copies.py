@@ -100,7 +100,7 @@ def copies(model: DrawingModel, seed: int = 0, samples: int = SAMPLES) -> dict:
         generator = torch.Generator().manual_seed(seed)
         text = model.encode_text(prompt, cut=True)
         drawn.append(sample_tokens(model.dalle, text, samples, generator=generator))
-    training = mixture(model.config.data, model.config.dvae.image_size)
+    training = mixture(model.config.data_for("dalle"), model.config.dvae.image_size)
     found = nearest(model, torch.cat(drawn), training)  # all at once: the training pictures are many
     groups, rows, shown = {}, [], ([], [])
     for i, (group, prompt) in enumerate(prompts):

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dalle_edu.appearance import learn_from_appearance, settle
 from dalle_edu.configs import FOLDER, Config, read_config
 from dalle_edu.dalle import Dalle
 from dalle_edu.data.mixture import Mixture, mixture
@@ -71,7 +72,7 @@ def train_part(
         name = {"dalle": "transformer", "decoder": "decoder"}[part]
         raise ReaderError(f"The {name} needs a finished dVAE: run `dalle-edu train dvae --out {out}` first.")
     source = _config_file(config_name, config, out)
-    data = mixture(sources or config.data, config.dvae.image_size, progress=progress)
+    data = mixture(sources or config.data_for(part), config.dvae.image_size, progress=progress)
     out.mkdir(parents=True, exist_ok=True)  # not before all that can be wrong was looked at
     if not (out / "config.toml").exists():
         shutil.copyfile(source, out / "config.toml")
@@ -86,7 +87,9 @@ def train_part(
         run.restore(work)
     train(run, batch, loss, work, progress, until)
     if run.step >= training.steps:
-        write_tensors(weights, run.weights())
+        model.load_state_dict(run.weights())
+        settle(model)
+        write_tensors(weights, model.state_dict())
         record = {
             "steps": run.step,
             "seconds": round(run.seconds),
@@ -265,17 +268,22 @@ def _dalle(
     def loss(model: nn.Module, pair, step: int, generator: torch.Generator):
         return model.loss(*pair)
 
-    return Dalle(config.dalle), batch, loss
+    model = Dalle(config.dalle)
+    if config.appearance:
+        learn_from_appearance(model, vae.cpu())
+    return model, batch, loss
 
 
 def precomputed_tokens(vae: DiscreteVAE, data: Mixture, path: Path, device: str = "cpu") -> Tensor:
-    """The tokens of all pictures, (N, height * width) int16, computed once and kept in `path` while vae and
-    data stay the same."""
+    """The tokens of all pictures, (N, height * width) int16, computed once and kept in `path` while encoder
+    and data stay the same."""
     from safetensors import SafetensorError, safe_open
     from tqdm.auto import tqdm
 
     digest = hashlib.sha256(data.fingerprint().encode())
     for name, tensor in sorted(vae.state_dict().items()):
+        if name.startswith("decoder."):  # which may go on being trained: it has no say in the tokens
+            continue
         digest.update(name.encode() + tensor.cpu().numpy().tobytes())
     key = digest.hexdigest()[:16]
     # A file that is damaged is made anew, like one that is missing.

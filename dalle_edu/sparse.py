@@ -22,6 +22,9 @@ FORMS = ("auto", "blocked", "gather", "dense", "flex")
 # and bfloat16 (`benchmarks/dense_below.py`, which also says what a copied key costs, counted in scores).
 DENSE_BELOW = {"row": 150, "column": 100, "conv": 400}
 KEY_COST = 40
+# Up to this length a processor is faster with all scores written down than with PyTorch's fused attention,
+# which computes them again on the way back: 1.7 times in bfloat16, no slower in float32 (`dense_below.py`).
+PLAIN_UP_TO = 512
 
 
 def sparse_attention(
@@ -59,14 +62,13 @@ def sparse_attention(
     if form not in FORMS:
         raise unknown_name("form of attention", form, FORMS)
     if kind == "dense":
-        return scaled_dot_product_attention(query, key, value, is_causal=True)
+        return _causal(query, key, value)
     if form == "auto":
         form = "dense" if positions < DENSE_BELOW[kind] else "blocked"
     if form == "flex":
         return _flex(query, key, value, kind, text_length, grid, kernel)
     if form == "dense":
-        mask = _mask_on(query.device, kind, text_length, grid, kernel)
-        return scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return _dense(query, key, value, _mask_on(query.device, kind, text_length, grid, kernel))
     if form == "blocked" and kind == "conv" and grid[1] < kernel // 2:
         form = "gather"  # a window wider than two rows of the picture has no tiles
     attend = {"row": _row, "column": _column, "conv": _conv}[kind] if form == "blocked" else _gather
@@ -75,8 +77,7 @@ def sparse_attention(
     seen = attend(*picture, *text[1:], kind, grid, kernel)
     if text_length == 0:
         return seen
-    # Text reads text only, and causally: PyTorch's own attention, on a corner of the stream.
-    return torch.cat([scaled_dot_product_attention(*text, is_causal=True), seen], dim=2)
+    return torch.cat([_causal(*text), seen], dim=2)  # text reads text only, and causally
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,26 @@ def _blocks(kind, grid, kernel):
     return tiles, rows * columns, (rows + half) * (columns + 2 * half)
 
 
+def _dense(query, key, value, blocked):
+    """Every score, and `blocked` (L, L), -inf where a query may not read and 0 elsewhere, added to them."""
+    if query.is_cuda or query.shape[2] > PLAIN_UP_TO:
+        return scaled_dot_product_attention(query, key, value, attn_mask=blocked.to(query.dtype))
+    scores = (query * query.shape[-1] ** -0.5) @ key.mT
+    return _softmax(scores.add_(blocked)) @ value
+
+
+def _causal(query, key, value):
+    """`_dense` where every query reads all up to itself."""
+    if query.is_cuda or query.shape[2] > PLAIN_UP_TO:
+        return scaled_dot_product_attention(query, key, value, is_causal=True)
+    return _dense(query, key, value, _causal_blocked(query.device, query.shape[2]))
+
+
+def _softmax(scores):
+    """Computed in float32 where scores are shorter, and given back as they are."""
+    return scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(scores.dtype)
+
+
 def _one_softmax(query, near_key, near_value, text_key, text_value, blocked):
     """One softmax over the text and the near picture keys, for blocks of queries that share their near keys.
 
@@ -129,8 +150,7 @@ def _one_softmax(query, near_key, near_value, text_key, text_value, blocked):
     to_text = (query.flatten(2, 3) @ text_key.mT).unflatten(2, (blocks, size))
     near = (query @ near_key.mT).add_(blocked)  # adding, not filling: going backward through it costs nothing
     scores = torch.cat([to_text, near], dim=-1)
-    weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(near_value.dtype)
-    to_text, near = weights.split([text_key.shape[2], near_key.shape[3]], dim=-1)
+    to_text, near = _softmax(scores).split([text_key.shape[2], near_key.shape[3]], dim=-1)
     return (to_text.flatten(2, 3) @ text_value).unflatten(2, (blocks, size)) + near @ near_value
 
 
@@ -157,7 +177,7 @@ def _row(query, key, value, text_key, text_value, kind, grid, kernel):
 def _column(query, key, value, text_key, text_value, kind, grid, kernel):
     """A block is a column, which reads only itself. Transposed (appendix B.1), its states are neighbours."""
     query, key, value = (states.unflatten(2, grid).transpose(2, 3) for states in (query, key, value))
-    blocked = _column_blocked(query.device, grid[0])
+    blocked = _causal_blocked(query.device, grid[0])
     seen = _one_softmax(query, key, value, text_key, text_value, blocked)
     return seen.transpose(2, 3).flatten(2, 3)
 
@@ -227,7 +247,7 @@ def _to_add(mask):
 
 @lru_cache(maxsize=32)
 def _mask_on(device, kind, text_length, grid, kernel):
-    return attention_mask(kind, text_length, grid, kernel).to(device)
+    return _to_add(attention_mask(kind, text_length, grid, kernel)).to(device)
 
 
 @lru_cache(maxsize=32)
@@ -241,8 +261,8 @@ def _row_blocked(device, grid):
 
 
 @lru_cache(maxsize=32)
-def _column_blocked(device, height):
-    return _to_add(torch.ones(height, height, dtype=torch.bool).tril()).to(device)
+def _causal_blocked(device, length):
+    return _to_add(torch.ones(length, length, dtype=torch.bool).tril()).to(device)
 
 
 @lru_cache(maxsize=32)

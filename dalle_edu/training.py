@@ -99,7 +99,9 @@ def optimizers_for(model: nn.Module, config: TrainingConfig) -> list[torch.optim
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
     optimizers = [
-        torch.optim.AdamW(groups, lr=config.learning_rate, betas=(config.beta_1, config.beta_2), eps=1e-8)
+        torch.optim.AdamW(
+            groups, lr=config.learning_rate, betas=(config.beta_1, config.beta_2), eps=1e-8, fused=True
+        )
     ]
     if matrices:
         optimizers.append(

@@ -60,6 +60,8 @@ def test_an_unknown_name_lists_the_known_ones():
     ("patch_codebook = true", 'patch_codebook = "yes"', "true or false"),
     ("patch_codebook = true", "patch_codebook = true\ncrop = 6", "crop is 6"),
     ("text_heads = 2", "text_heads = 2\nshift = 99", "shift is 99"),
+    ("[dalle]", "[dalle]\nappearance = 1", "appearance is 1; it must be true or false"),
+    ("[dalle]", "[dalle]\ndata = 'emoji'", r"write \[\[dalle.data\]\]"),
     ("[[data]]", "[data]", "write \\[\\[data\\]\\]"),
     ("[dvae.schedule]", "[dvae.shedule]", "no field 'shedule'"),
     ("text_length = 16\n", "", "lacks text_length"),

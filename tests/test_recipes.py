@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tomllib
 
 import pytest
 import torch
@@ -63,6 +64,15 @@ def test_the_transformer_trains_on_the_most_probable_tokens_of_the_finished_dvae
     assert torch.equal(stored.long(), vae.encode(data.images(torch.arange(40))).flatten(1))
 
 
+def test_the_transformer_can_have_pictures_of_its_own_and_the_other_parts_keep_theirs(tmp_path):
+    config, out = tmp_path / "own.toml", tmp_path / "model"
+    own = '[[dalle.data]]\nkind = "scenes"\nfamily = "objects"\nlength = 7\n'
+    config.write_text(TOML + own)
+    for part, pictures in (("dvae", 40), ("dalle", 7)):
+        train_part(part, config, out, progress=False)
+        assert tomllib.loads((out / f"{part}.trained.toml").read_text())["pictures"] == pictures
+
+
 def test_stored_tokens_are_made_anew_for_another_dvae_and_for_a_damaged_file(tmp_path):
     folder, config = trained_folder(), read_config(trained_folder() / "config.toml")
     data, path = mixture(config.data, 16), tmp_path / "tokens.safetensors"
@@ -74,6 +84,18 @@ def test_stored_tokens_are_made_anew_for_another_dvae_and_for_a_damaged_file(tmp
     assert torch.equal(precomputed_tokens(vae, data, path), first)
     torch.manual_seed(5)
     assert not torch.equal(precomputed_tokens(DiscreteVAE(config.dvae), data, path), first)
+
+
+def test_stored_tokens_outlive_a_decoder_that_goes_on_learning(tmp_path):
+    folder, config = trained_folder(), read_config(trained_folder() / "config.toml")
+    data, path = mixture(config.data, 16), tmp_path / "tokens.safetensors"
+    vae = load_weights(DiscreteVAE(config.dvae), folder / "dvae.safetensors")
+    precomputed_tokens(vae, data, path)
+    written = path.stat().st_mtime_ns
+    with torch.no_grad():
+        vae.decoder.blocks.input.weight.add_(1)
+    precomputed_tokens(vae, data, path)
+    assert path.stat().st_mtime_ns == written
 
 
 DECODER = """

@@ -58,7 +58,8 @@ class Config:
     """One model, whole: what it is trained on, its parts, and how each is trained.
 
     The dVAE looks at squares of `crop` pixels (0: whole pictures), CLIP at pictures moved by up to `shift`
-    pixels.
+    pixels. With `appearance` the transformer learns a code's embedding from what the code looks like
+    (`appearance.py`), and where there are [[dalle.data]], from them instead of [[data]].
     """
 
     name: str
@@ -70,10 +71,16 @@ class Config:
     schedule: Schedule = field(default_factory=Schedule)
     crop: int = 0
     shift: int = 0
+    appearance: bool = False
+    dalle_data: tuple[dict, ...] = ()
     dvae_training: TrainingConfig | None = None
     dvae_decoder_training: TrainingConfig | None = None
     dalle_training: TrainingConfig | None = None
     clip_training: TrainingConfig | None = None
+
+    def data_for(self, part: str) -> tuple[dict, ...]:
+        """The pictures that "dvae", "decoder", "clip" or "dalle" is trained on."""
+        return self.dalle_data if part == "dalle" and self.dalle_data else self.data
 
 
 def config_names() -> list[str]:
@@ -129,6 +136,7 @@ def _config(table: dict, path: Path) -> Config:
         )
     schedule, crop = dvae.pop("schedule", {}), dvae.pop("crop", 0)
     shift = clip.pop("shift", 0)
+    appearance, dalle_data = dalle.pop("appearance", False), dalle.pop("data", [])
     tokenizer = dict(table.get("tokenizer", {}))
     _dataclass(TokenizerConfig, "tokenizer", tokenizer, path)
     read = lambda kind, section, values: _dataclass(kind, section, values, path)  # noqa: E731
@@ -142,6 +150,10 @@ def _config(table: dict, path: Path) -> Config:
             f"{path}: shift is {shift!r}; it must be a number of pixels below {dvae_config.image_size} "
             "(0: none)."
         )
+    if not isinstance(dalle_data, list):
+        raise ReaderError(f"{path}: write [[dalle.data]] for each of the transformer's sources of pictures.")
+    if not isinstance(appearance, bool):
+        raise ReaderError(f"{path}: appearance is {appearance!r}; it must be true or false.")
     # What the transformer shares with the tokenizers is written once, in their sections.
     dalle = {
         "text_vocabulary": tokenizer.get("vocabulary"),
@@ -163,6 +175,8 @@ def _config(table: dict, path: Path) -> Config:
         schedule=read(Schedule, "dvae.schedule", schedule),
         crop=crop,
         shift=shift,
+        appearance=appearance,
+        dalle_data=tuple(dalle_data),
         **{
             k: read(TrainingConfig, k.replace("_", "."), t) if t is not None else None
             for k, t in trainings.items()
