@@ -4,17 +4,19 @@
     [--rounds 7] [--out FILE.json]
 
 Prints, for float32 and bfloat16, milliseconds of processor time (GPU: of time) forward and backward: dense
-causal attention (`is_causal=True`), the dense form under each mask, the blocked form; the least of some
-rounds, taken in turn so that a neighbour on the machine hits all alike. `DENSE_BELOW` in
-`dalle_edu/sparse.py` holds the sizes that this table suggests. The file also gets the most memory that the
+causal attention (`is_causal=True`), the same with all scores written down, the dense form under each mask,
+the blocked form; the least of some rounds, taken in turn so that a neighbour on the machine hits all alike.
+`DENSE_BELOW` and `PLAIN_UP_TO` in `dalle_edu/sparse.py` hold the sizes that this table suggests. The file also gets the most memory that the
 tensors of each layer take at a time. Chapter 8 draws one, made with
 --batch 1 --text 64 --heads 4 --rounds 4 --sides 8 12 16 24 32 48 64.
 """
 
 import argparse
 import json
+import math
 import platform
 from pathlib import Path
+from unittest import mock
 
 import torch
 from sparse_attention import KERNEL, clock, peak_memory
@@ -31,7 +33,12 @@ def layers(text, grid):
     def sparse(kind, form):
         return lambda *states: sparse_attention(*states, kind, text, grid, KERNEL, form=form)
 
+    @mock.patch("dalle_edu.sparse.PLAIN_UP_TO", math.inf)
+    def written_down(*states):
+        return sparse_attention(*states, "dense", text, grid)
+
     yield "causal", lambda *states: scaled_dot_product_attention(*states, is_causal=True)
+    yield "causal, written down", written_down
     for kind in KINDS:
         for form in ("dense", "blocked"):
             yield f"{kind}, {form}", sparse(kind, form)
@@ -65,7 +72,7 @@ def main():
     rows = []
     for dtype in ("float32", "bfloat16"):
         print(f"\n{dtype}, {torch.get_num_threads()} threads, {platform.machine()}")
-        print("side   causal " + "".join(f"{kind + ' masked':>15}{'blocked':>9}" for kind in KINDS))
+        print("side   causal  written down" + "".join(f"{kind + ' masked':>15}{'blocked':>9}" for kind in KINDS))
         for side in given.sides:
             grid = (side, side)
             states = states_of(dtype, side, given)
@@ -75,7 +82,7 @@ def main():
                 for name, attend in compared.items():
                     best[name] = min(best[name], seconds(attend, states, given.device))
             rows.append({"dtype": dtype, "side": side, "seconds": best})
-            line = [f"{best['causal'] * 1e3:9.1f}"]
+            line = [f"{best['causal'] * 1e3:9.1f}{best['causal, written down'] * 1e3:14.1f}"]
             for kind in KINDS:
                 line += [f"{best[f'{kind}, dense'] * 1e3:15.1f}", f"{best[f'{kind}, blocked'] * 1e3:9.1f}"]
             print(f"{side:4}{''.join(line)}", flush=True)

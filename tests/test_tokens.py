@@ -40,11 +40,14 @@ TEXT = st.text(
 @example(text="Crème brûlée — 30 %, ‘extra’")
 @example(text="ﬁnal ½ Ⅷ")
 @example(text="リンゴ 🍎👩🏿‍🚒")
+@example(text="\u1df7\u035b")
 def test_any_text_comes_back_up_to_case_and_normal_form(tokenizer, text):
     if not normal(text):
         return
     tokens = tokenizer.encode(text, text_length=400)
-    assert tokenizer.decode(tokens[0]) == normal(text)
+    # Normal again: Python and the tokenizer may know different versions of Unicode, which order accents
+    # differently (the last example).
+    assert normal(tokenizer.decode(tokens[0])) == normal(text)
     assert "".join(tokenizer.pieces(text))  # shows something for every text
 
 
