@@ -58,7 +58,8 @@ python benchmarks/model_card.py dalle_edu/weights/{name}
 ## Data
 
 `EmojiPictures` (OpenMoji drawings with their Unicode names) and the five families of `Scenes`, split "train"
-of both, in the shares that config.toml gives. Combinations that are held out of training: professions with
+of both, in the shares that config.toml gives: [[data]] for dVAE and CLIP, [[dalle.data]] for the transformer.
+Combinations that are held out of training: professions with
 skin tones and genders, objects with colours (`dalle_edu/data/emoji.py`), and combinations of every family of
 scenes (`dalle_edu/data/scenes.py`).
 

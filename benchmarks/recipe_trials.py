@@ -25,7 +25,7 @@ from dalle_edu.recipes import machine, precomputed_tokens
 from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.training import Run, load_weights, train
 
-# What is varied: whether embeddings are learned from appearance, fields of [dalle], fields of [dalle.training].
+# What is varied: whether embeddings are learned from appearance; fields of [dalle], of [dalle.training].
 TRIALS = {
     "appearance": (True, {}, {}),
     "ordinary embeddings": (False, {}, {}),

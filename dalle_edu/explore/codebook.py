@@ -142,9 +142,9 @@ _SCRIPT = """
 var n = data.usage.length, cols = data.columns, rows = Math.ceil(n / cols), chosen = 0;
 var wide = kit.el('div', {style: 'display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start'}, root);
 function board(parent, uri, across, down, unit, label) {
-  var svg = kit.el('svg', {viewBox: '0 0 ' + across * unit + ' ' + down * unit, tabindex: 0, role: 'application',
-    'aria-label': label, style: 'max-width:100%;touch-action:manipulation;cursor:pointer',
-    width: Math.min(across * unit, 330)}, parent);
+  var svg = kit.el('svg', {viewBox: '0 0 ' + across * unit + ' ' + down * unit, tabindex: 0,
+    role: 'application', 'aria-label': label,
+    style: 'max-width:100%;touch-action:manipulation;cursor:pointer', width: Math.min(across * unit, 330)}, parent);
   kit.el('image', {href: uri, width: across * unit, height: down * unit, preserveAspectRatio: 'none',
     'class': 'pixels'}, svg);
   svg.at = function (event) {
