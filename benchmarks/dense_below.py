@@ -6,8 +6,8 @@
 Prints, for float32 and bfloat16, milliseconds of processor time (GPU: of time) forward and backward: dense
 causal attention (`is_causal=True`), the same with all scores written down, the dense form under each mask,
 the blocked form; the least of some rounds, taken in turn so that a neighbour on the machine hits all alike.
-`DENSE_BELOW` and `PLAIN_UP_TO` in `dalle_edu/sparse.py` hold the sizes that this table suggests. The file also
-gets the most memory that the tensors of each layer take at a time. Chapter 8 draws one, made with
+`DENSE_BELOW` and `PLAIN_UP_TO` in `dalle_edu/sparse.py` hold the sizes that this table suggests. The file
+also gets the most memory that the tensors of each layer take at a time. Chapter 8 draws one, made with
 --batch 1 --text 64 --heads 4 --rounds 4 --sides 8 12 16 24 32 48 64.
 """
 

@@ -144,7 +144,8 @@ var wide = kit.el('div', {style: 'display:flex;flex-wrap:wrap;gap:1em;align-item
 function board(parent, uri, across, down, unit, label) {
   var svg = kit.el('svg', {viewBox: '0 0 ' + across * unit + ' ' + down * unit, tabindex: 0,
     role: 'application', 'aria-label': label,
-    style: 'max-width:100%;touch-action:manipulation;cursor:pointer', width: Math.min(across * unit, 330)}, parent);
+    style: 'max-width:100%;touch-action:manipulation;cursor:pointer',
+    width: Math.min(across * unit, 330)}, parent);
   kit.el('image', {href: uri, width: across * unit, height: down * unit, preserveAspectRatio: 'none',
     'class': 'pixels'}, svg);
   svg.at = function (event) {
