@@ -68,7 +68,10 @@ def sparse_attention(
     if form == "flex":
         return _flex(query, key, value, kind, text_length, grid, kernel)
     if form == "dense":
-        return _dense(query, key, value, _mask_on(query.device, kind, text_length, grid, kernel))
+        stream = (query.device, kind, text_length, grid, kernel)
+        if _fused(query):
+            return scaled_dot_product_attention(query, key, value, attn_mask=_mask_on(*stream))
+        return _plain(query, key, value, _mask_to_add(*stream))
     if form == "blocked" and kind == "conv" and grid[1] < kernel // 2:
         form = "gather"  # a window wider than two rows of the picture has no tiles
     attend = {"row": _row, "column": _column, "conv": _conv}[kind] if form == "blocked" else _gather
@@ -117,19 +120,22 @@ def _blocks(kind, grid, kernel):
     return tiles, rows * columns, (rows + half) * (columns + 2 * half)
 
 
-def _dense(query, key, value, blocked):
+def _fused(query):
+    """Whether PyTorch's fused attention is the faster one for a stream of this length."""
+    return query.is_cuda or query.shape[2] > PLAIN_UP_TO
+
+
+def _plain(query, key, value, blocked):
     """Every score, and `blocked` (L, L), -inf where a query may not read and 0 elsewhere, added to them."""
-    if query.is_cuda or query.shape[2] > PLAIN_UP_TO:
-        return scaled_dot_product_attention(query, key, value, attn_mask=blocked.to(query.dtype))
     scores = (query * query.shape[-1] ** -0.5) @ key.mT
     return _softmax(scores.add_(blocked)) @ value
 
 
 def _causal(query, key, value):
-    """`_dense` where every query reads all up to itself."""
-    if query.is_cuda or query.shape[2] > PLAIN_UP_TO:
+    """Every query reads all up to itself."""
+    if _fused(query):
         return scaled_dot_product_attention(query, key, value, is_causal=True)
-    return _dense(query, key, value, _causal_blocked(query.device, query.shape[2]))
+    return _plain(query, key, value, _causal_blocked(query.device, query.shape[2]))
 
 
 def _softmax(scores):
@@ -247,7 +253,12 @@ def _to_add(mask):
 
 @lru_cache(maxsize=32)
 def _mask_on(device, kind, text_length, grid, kernel):
-    return _to_add(attention_mask(kind, text_length, grid, kernel)).to(device)
+    return attention_mask(kind, text_length, grid, kernel).to(device)
+
+
+@lru_cache(maxsize=32)
+def _mask_to_add(device, kind, text_length, grid, kernel):
+    return _to_add(_mask_on(device, kind, text_length, grid, kernel))
 
 
 @lru_cache(maxsize=32)
