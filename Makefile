@@ -18,6 +18,9 @@ INSTALLED := $(VENV)/.installed
 
 # Two threads a process: the figures of the book are those of a laptop with two cores.
 export OMP_NUM_THREADS ?= 2
+# A thread that waits for the other one sleeps instead of spinning. Alone that costs next to nothing; beside another
+# program of two threads on two cores, spinning made cells a hundred times slower.
+export OMP_WAIT_POLICY ?= PASSIVE
 # A notebook shows its figures itself; a backend from outside would take them away.
 unexport MPLBACKEND
 # Nothing is fetched while the book runs or is tested.
