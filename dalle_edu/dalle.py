@@ -121,12 +121,14 @@ class Dalle(nn.Module):
         predicting = states[:, before_picture : self.config.length - 1]
         return self.text_logits(states[:, :before_picture]), self.image_logits(predicting)
 
-    def loss(self, text: Tensor, image: Tensor) -> dict[str, Tensor]:
+    def loss(self, text: Tensor, image: Tensor, seen: Tensor | None = None) -> dict[str, Tensor]:
         """Cross-entropy in nats a token: "text", "image", and their weighted sum "loss" (section 2.2).
 
-        Padding is not predicted: it says nothing that a caption's reader would want to know.
+        Padding is not predicted: it says nothing that a caption's reader would want to know. `seen`, of the
+        shape of `image`, is what the transformer is given instead of the picture that it must predict
+        (`with_noise` makes it; None: the picture itself, as in the paper).
         """
-        text_logits, image_logits = self(text, image)
+        text_logits, image_logits = self(text, image if seen is None else seen)
         targets = text[:, 1:].masked_fill(text[:, 1:] >= self.config.text_vocabulary, -100)
         # A mean over no tokens is not a number: captions of one token each have nothing to predict.
         text_sum = F.cross_entropy(text_logits.flatten(0, 1).float(), targets.flatten(), reduction="sum")
@@ -138,3 +140,22 @@ class Dalle(nn.Module):
             "text": text_loss,
             "image": image_loss,
         }
+
+
+def with_noise(image: Tensor, most: float, generator: torch.Generator) -> Tensor:
+    """Picture tokens (batch, n), some of them exchanged for a token of another picture of the batch, from any
+    place: what a transformer sees that shall not trust its own drawing more than the text (chapter 9).
+
+    Each picture has its own share of such tokens, uniform between 0 and `most`. Bowman et al. 2016 (section
+    3.2) weaken what came before, by words left out, for the same reason. Not the paper's. Raises ReaderError
+    unless 0 <= most <= 1.
+    """
+    if not 0 <= most <= 1:
+        raise ReaderError(f"noise is {most}; it must be a share of the picture's tokens, from 0 to 1.")
+    # On the processor, whatever the device, so that a seed means the same everywhere.
+    share = most * torch.rand(len(image), 1, generator=generator)
+    exchanged = torch.rand(image.shape, generator=generator) < share
+    other = torch.randperm(len(image), generator=generator)
+    place = torch.randint(image.shape[1], image.shape, generator=generator)
+    exchanged, other, place = (x.to(image.device) for x in (exchanged, other, place))
+    return torch.where(exchanged, image[other].gather(1, place), image)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from dalle_edu.appearance import learn_from_appearance, settle
 from dalle_edu.configs import FOLDER, Config, read_config
-from dalle_edu.dalle import Dalle
+from dalle_edu.dalle import Dalle, with_noise
 from dalle_edu.data.mixture import Mixture, mixture
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError, unknown_name
@@ -31,6 +31,7 @@ from dalle_edu.files import load_weights, read_history, write_tensors, write_tex
 from dalle_edu.reranking import build_clip
 from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.training import Run, TrainingConfig, cosine, train
+from dalle_edu.wrong_answers import shifted, similar_batch, spoilt
 
 PARTS = ("dvae", "decoder", "clip", "dalle")
 
@@ -226,27 +227,16 @@ def _clip(
     length = config.clip.text_length
 
     def batch(step: int, generator: torch.Generator):
-        indices = data.draw(
-            training.batch_size, generator
-        ).unique()  # a picture twice would be its own wrong answer
-        captions = data.draw_captions(indices, generator)
+        indices, captions = similar_batch(data, training.batch_size, config.together, generator)
         images = shifted(data.images(indices), config.shift, generator)
-        return images.to(device), tokenizer.encode(captions, length, cut=True).to(device)
+        wrong = spoilt(images, config.clip.patch_size // 2, generator) if config.spoilt else ()
+        text = tokenizer.encode(captions, length, cut=True)
+        return [tensor.to(device) for tensor in (images, text, *wrong)]
 
     def loss(model: nn.Module, pairs, step: int, generator: torch.Generator):
         return model.loss(*pairs)
 
     return model, batch, loss
-
-
-def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """Each picture moved by up to `most` pixels to each side, its edge repeated where it left: (batch, 3,
-    size, size) -> the same."""
-    batch, _, size, _ = images.shape
-    moves = torch.randint(-most, most + 1, (batch, 2, 1), generator=generator)
-    rows, columns = (torch.arange(size) - moves).clamp(0, size - 1).unbind(1)
-    picture, channel = torch.arange(batch)[:, None, None, None], torch.arange(3)[:, None, None]
-    return images[picture, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
 def _dalle(
@@ -266,7 +256,8 @@ def _dalle(
         return text.to(device), tokens[indices].long().to(device)
 
     def loss(model: nn.Module, pair, step: int, generator: torch.Generator):
-        return model.loss(*pair)
+        text, image = pair
+        return model.loss(text, image, with_noise(image, config.noise, generator))
 
     model = Dalle(config.dalle)
     if config.appearance:

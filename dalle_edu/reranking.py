@@ -66,15 +66,31 @@ class PictureClip(nn.Module):
         pictures = self.clip.encode_image(images * 2 - 1, normalize=True)
         return pictures, self.clip.encode_text(self.text_tokens(text), normalize=True), scale
 
-    def loss(self, images: Tensor, text: Tensor) -> dict[str, Tensor]:
+    def loss(
+        self, images: Tensor, text: Tensor, wrong: Tensor | None = None, counts: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """The symmetric contrastive loss of a batch of pairs, in nats: "loss"; and "accuracy", how often the
         right text is the nearest. Pairs with equal texts count as each other's mistake: rare in a batch that
-        is drawn at random."""
+        is drawn at random.
+
+        `wrong` (M, 3, size, size) are pictures that no text belongs to, among which each text must find its
+        own as well; `counts` (M,) bool says which of them are in the quiz (None: all).
+        """
         from open_clip.loss import ClipLoss
 
         pictures, texts, scale = self(images, text)
-        right = (pictures @ texts.T).argmax(1) == torch.arange(len(images), device=images.device)
-        return {"loss": ClipLoss()(pictures, texts, scale), "accuracy": right.float().mean()}
+        right = torch.arange(len(images), device=images.device)
+        accuracy = ((pictures @ texts.T).argmax(1) == right).float().mean()
+        if wrong is None:
+            return {"loss": ClipLoss()(pictures, texts, scale), "accuracy": accuracy}
+        others = self.clip.encode_image(wrong * 2 - 1, normalize=True)
+        by_text = scale * texts @ torch.cat((pictures, others)).T  # (batch, batch + M)
+        if counts is not None:
+            kept = F.pad(counts, (len(images), 0), value=True)
+            by_text = by_text.masked_fill(~kept, -math.inf)
+        by_picture = scale * pictures @ texts.T
+        loss = (F.cross_entropy(by_picture, right) + F.cross_entropy(by_text, right)) / 2
+        return {"loss": loss, "accuracy": accuracy}
 
     @torch.inference_mode()
     def scores(self, images: Tensor, text: Tensor, batch: int = 64) -> Tensor:

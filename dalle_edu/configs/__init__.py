@@ -58,8 +58,10 @@ class Config:
     """One model, whole: what it is trained on, its parts, and how each is trained.
 
     The dVAE looks at squares of `crop` pixels (0: whole pictures), CLIP at pictures moved by up to `shift`
-    pixels. With `appearance` the transformer learns a code's embedding from what the code looks like
-    (`appearance.py`), and where there are [[dalle.data]], from them instead of [[data]].
+    pixels, the share `together` of a batch from one source, with `spoilt` copies as wrong answers
+    (`wrong_answers.py`). With `appearance` the transformer learns a code's embedding from what the code looks
+    like (`appearance.py`), and it sees up to the share `noise` of a picture's tokens wrongly (`with_noise`).
+    Where there are [[dalle.data]], it is trained on them instead of [[data]], and so for [[clip.data]].
     """
 
     name: str
@@ -71,7 +73,11 @@ class Config:
     schedule: Schedule = field(default_factory=Schedule)
     crop: int = 0
     shift: int = 0
+    together: float = 0.0
+    spoilt: bool = False
     appearance: bool = False
+    noise: float = 0.0
+    clip_data: tuple[dict, ...] = ()
     dalle_data: tuple[dict, ...] = ()
     dvae_training: TrainingConfig | None = None
     dvae_decoder_training: TrainingConfig | None = None
@@ -80,7 +86,7 @@ class Config:
 
     def data_for(self, part: str) -> tuple[dict, ...]:
         """The pictures that "dvae", "decoder", "clip" or "dalle" is trained on."""
-        return self.dalle_data if part == "dalle" and self.dalle_data else self.data
+        return {"clip": self.clip_data, "dalle": self.dalle_data}.get(part) or self.data
 
 
 def config_names() -> list[str]:
@@ -135,8 +141,9 @@ def _config(table: dict, path: Path) -> Config:
             f"write {next(iter(decoder))} in [dvae]."
         )
     schedule, crop = dvae.pop("schedule", {}), dvae.pop("crop", 0)
-    shift = clip.pop("shift", 0)
-    appearance, dalle_data = dalle.pop("appearance", False), dalle.pop("data", [])
+    shift, together, spoilt = clip.pop("shift", 0), clip.pop("together", 0.0), clip.pop("spoilt", False)
+    appearance, noise = dalle.pop("appearance", False), dalle.pop("noise", 0.0)
+    clip_data, dalle_data = clip.pop("data", []), dalle.pop("data", [])
     tokenizer = dict(table.get("tokenizer", {}))
     _dataclass(TokenizerConfig, "tokenizer", tokenizer, path)
     read = lambda kind, section, values: _dataclass(kind, section, values, path)  # noqa: E731
@@ -150,10 +157,15 @@ def _config(table: dict, path: Path) -> Config:
             f"{path}: shift is {shift!r}; it must be a number of pixels below {dvae_config.image_size} "
             "(0: none)."
         )
-    if not isinstance(dalle_data, list):
-        raise ReaderError(f"{path}: write [[dalle.data]] for each of the transformer's sources of pictures.")
-    if not isinstance(appearance, bool):
-        raise ReaderError(f"{path}: appearance is {appearance!r}; it must be true or false.")
+    for part, sources in (("clip", clip_data), ("dalle", dalle_data)):
+        if not isinstance(sources, list):
+            raise ReaderError(f"{path}: write [[{part}.data]] for each of its sources of pictures.")
+    for name, value in (("appearance", appearance), ("spoilt", spoilt)):
+        if not isinstance(value, bool):
+            raise ReaderError(f"{path}: {name} is {value!r}; it must be true or false.")
+    for name, value in (("noise", noise), ("together", together)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            raise ReaderError(f"{path}: {name} is {value!r}; it must be a share, from 0 to 1.")
     # What the transformer shares with the tokenizers is written once, in their sections.
     dalle = {
         "text_vocabulary": tokenizer.get("vocabulary"),
@@ -175,7 +187,11 @@ def _config(table: dict, path: Path) -> Config:
         schedule=read(Schedule, "dvae.schedule", schedule),
         crop=crop,
         shift=shift,
+        together=together,
+        spoilt=spoilt,
         appearance=appearance,
+        noise=noise,
+        clip_data=tuple(clip_data),
         dalle_data=tuple(dalle_data),
         **{
             k: read(TrainingConfig, k.replace("_", "."), t) if t is not None else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,11 +33,13 @@ FIELDS = {  # what a source of each kind may say, besides its kind and weight
 @dataclass
 class Mixture:
     """`pictures` (N, 3, size, size) uint8; `captions[i]`: one or more ways to say what picture i shows;
-    `weights` (N,) how often picture i is drawn, relative to the others."""
+    `weights` (N,) how often picture i is drawn, relative to the others; `sources` (N,) int64, which of the
+    sources it is from (one for all, where nothing is said)."""
 
     pictures: Tensor
     captions: list[list[str]]
     weights: Tensor
+    sources: Tensor = field(default_factory=lambda: torch.zeros(1, dtype=torch.int64))
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -84,7 +86,8 @@ def mixture(sources: Iterable[Mapping], size: int, split: str = "train", progres
         raise ReaderError(
             "The configuration names no data: add a [[data]] table, or pass --data KIND[:PATH]."
         )
-    return Mixture(torch.cat(pictures), captions, torch.cat(weights))
+    sources = torch.arange(len(weights)).repeat_interleave(torch.tensor([len(part) for part in weights]))
+    return Mixture(torch.cat(pictures), captions, torch.cat(weights), sources)
 
 
 def parse_data(text: str) -> dict:
