@@ -143,8 +143,9 @@ class Dalle(nn.Module):
 
 
 def with_noise(image: Tensor, most: float, generator: torch.Generator) -> Tensor:
-    """Picture tokens (batch, n), some of them exchanged for a token of another picture of the batch, from any
-    place: what a transformer sees that shall not trust its own drawing more than the text (chapter 9).
+    """Picture tokens (batch, n), some of them exchanged for tokens from any place of one picture of the
+    batch, nearly always another one: what a transformer sees that shall not trust its own drawing more than
+    the text (chapter 9).
 
     Each picture has its own share of such tokens, uniform between 0 and `most`. Bowman et al. 2016 (section
     3.2) weaken what came before, by words left out, for the same reason. Not the paper's. Raises ReaderError

@@ -60,7 +60,11 @@ def test_an_unknown_name_lists_the_known_ones():
     ("patch_codebook = true", 'patch_codebook = "yes"', "true or false"),
     ("patch_codebook = true", "patch_codebook = true\ncrop = 6", "crop is 6"),
     ("text_heads = 2", "text_heads = 2\nshift = 99", "shift is 99"),
+    ("text_heads = 2", "text_heads = 2\ntogether = 2", "together is 2; it must be a share"),
+    ("text_heads = 2", "text_heads = 2\nspoilt = 1", "spoilt is 1; it must be true or false"),
+    ("text_heads = 2", "text_heads = 2\ndata = 'emoji'", r"write \[\[clip.data\]\]"),
     ("[dalle]", "[dalle]\nappearance = 1", "appearance is 1; it must be true or false"),
+    ("[dalle]", "[dalle]\nnoise = -0.1", "noise is -0.1; it must be a share, from 0 to 1"),
     ("[dalle]", "[dalle]\ndata = 'emoji'", r"write \[\[dalle.data\]\]"),
     ("[[data]]", "[data]", "write \\[\\[data\\]\\]"),
     ("[dvae.schedule]", "[dvae.shedule]", "no field 'shedule'"),
@@ -73,6 +77,15 @@ def test_a_slip_of_the_pen_is_named_in_one_line(tmp_path, old, new, sentence):
     with pytest.raises(ReaderError, match=sentence) as caught:
         read_config(tmp_path / "mine.toml")
     assert "\n" not in str(caught.value).strip()
+
+
+def test_a_part_may_have_its_own_data(tmp_path):
+    own = '[[dalle.data]]\nkind = "emoji"\n[[clip.data]]\nkind = "shards"\npath = "a.tar"\n'
+    (tmp_path / "mine.toml").write_text(TOML + own)
+    config = read_config(tmp_path / "mine.toml")
+    assert config.data_for("dalle") == ({"kind": "emoji"},)
+    assert config.data_for("clip") == ({"kind": "shards", "path": "a.tar"},)
+    assert config.data_for("dvae") == config.data_for("decoder") == config.data != config.data_for("clip")
 
 
 def test_a_picture_in_place_of_a_configuration_is_refused(tmp_path):

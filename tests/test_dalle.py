@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dalle_edu.dalle import Dalle, DalleConfig
+from dalle_edu.dalle import Dalle, DalleConfig, with_noise
 from dalle_edu.errors import ReaderError
 from dalle_edu.training import Run, TrainingConfig, train
 
@@ -168,3 +168,39 @@ def test_the_paper_s_model_builds_without_memory_and_has_its_12_billion_paramete
 def test_text_of_another_length_is_refused():
     with pytest.raises(ReaderError, match="Text has 5 positions, this model reads 6"):
         dalle()(torch.zeros(1, 5, dtype=torch.int64), torch.zeros(1, 0, dtype=torch.int64))
+
+
+def test_noise_exchanges_up_to_the_share_of_tokens_for_those_of_one_picture_of_the_batch():
+    image = (torch.arange(400)[:, None] * 1000 + torch.arange(256)).long()  # a token tells where it is from
+    seen = with_noise(image, 0.2, torch.Generator().manual_seed(0))
+    other = seen // 1000 != torch.arange(400)[:, None]
+    shares = other.double().mean(1)
+    assert shares.mean().item() == pytest.approx(0.1, abs=0.01)
+    assert shares.min() < 0.02 and 0.17 < shares.max() < 0.3
+    for row, source in zip(other[:50], (seen // 1000)[:50], strict=True):
+        assert len(source[row].unique()) <= 1
+    places = (seen % 1000)[other]
+    assert torch.bincount(places // 64, minlength=4).double().div(len(places)).sub(0.25).abs().max() < 0.03
+    assert len((seen // 1000)[other].unique()) > 370  # every picture lends its tokens to one
+
+
+def test_no_noise_is_the_picture_itself_and_too_much_is_refused():
+    image = torch.randint(15, (4, 9), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(with_noise(image, 0.0, torch.Generator()), image)
+    for most in (-0.1, 1.1):
+        with pytest.raises(ReaderError, match="a share of the picture's tokens, from 0 to 1"):
+            with_noise(image, most, torch.Generator())
+
+
+@torch.no_grad()
+def test_what_is_seen_is_not_what_is_predicted():
+    model = dalle()
+    text, image = stream()
+    seen = image.clone()
+    seen[:, 2] = (seen[:, 2] + 1) % 15
+    image_logits = model(text, seen)[1]
+    expected = F.cross_entropy(image_logits.flatten(0, 1), image.flatten())
+    found = model.loss(text, image, seen)
+    assert found["image"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert found["text"] == model.loss(text, image)["text"]
+    assert found["image"] != model.loss(text, image)["image"]

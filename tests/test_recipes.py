@@ -13,7 +13,7 @@ from dalle_edu.data.mixture import mixture
 from dalle_edu.drawing import load
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError
-from dalle_edu.recipes import crop_filled, precomputed_tokens, shifted, train_part
+from dalle_edu.recipes import crop_filled, precomputed_tokens, train_part
 from dalle_edu.training import load_weights, read_tensors
 
 
@@ -181,19 +181,3 @@ def test_crops_are_parts_of_their_pictures_at_the_grid_s_corners_and_prefer_what
         places = [(r, c) for r in range(0, 17, 4) for c in range(0, 17, 4)]
         assert any(torch.equal(image[:, r : r + 16, c : c + 16], crop) for r, c in places)
     assert crop_filled(images, 32, 4, torch.Generator()) is images
-
-
-def test_shifted_pictures_are_moved_both_ways_and_repeat_their_edge():
-    rows, columns = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
-    images = torch.stack((rows, columns, rows + columns))[None].repeat(300, 1, 1, 1)
-    moved = shifted(images, 2, torch.Generator().manual_seed(0))
-    down, right = (images - moved)[:, 0, 8, 8], (images - moved)[:, 1, 8, 8]
-    assert {(int(d), int(r)) for d, r in zip(down, right, strict=True)} == {
-        (d, r) for d in range(-2, 3) for r in range(-2, 3)
-    }
-    for picture, d, r in zip(moved, down, right, strict=True):
-        assert torch.equal(picture[0], (rows - d).clamp(0, 15)) and torch.equal(
-            picture[1], (columns - r).clamp(0, 15)
-        )
-        assert torch.equal(picture[2], picture[0] + picture[1])  # the three channels stay together
-    assert torch.equal(shifted(images, 0, torch.Generator()), images)

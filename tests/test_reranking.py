@@ -61,6 +61,24 @@ def test_the_loss_is_the_symmetric_cross_entropy_of_the_cosines(clip):
     assert parts["accuracy"].item() == pytest.approx(right)
 
 
+def test_pictures_that_no_text_wants_stand_beside_the_right_one_where_a_text_looks_for_its_own(clip):
+    images, text = pairs()
+    wrong = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(9))
+    counts = torch.tensor([True, False, True])
+    with torch.no_grad():
+        pictures, texts, scale = clip(torch.cat((images, wrong)), text)
+        cosines = scale * pictures @ texts.T  # (9, 6)
+        rows = -sum(cosines[i].log_softmax(0)[i] for i in range(6)) / 6
+        quiz = cosines[[0, 1, 2, 3, 4, 5, 6, 8]]  # the second wrong one is not in it
+        columns = -sum(quiz[:, i].log_softmax(0)[i] for i in range(6)) / 6
+        found = clip.loss(images, text, wrong, counts)["loss"]
+        every = clip.loss(images, text, wrong)["loss"]
+    assert found.item() == pytest.approx((rows + columns).item() / 2, rel=1e-5)
+    assert clip.loss(images, text)["loss"] < found < every
+    none = clip.loss(images, text, wrong, torch.zeros(3, dtype=torch.bool))["loss"]
+    assert none.item() == pytest.approx(clip.loss(images, text)["loss"].item(), rel=1e-5)
+
+
 def test_the_learned_scale_starts_at_1_over_0_07_and_stops_at_100(clip):
     images, text = pairs()
     assert clip(images, text)[2].item() == pytest.approx(1 / 0.07, rel=1e-4)
