@@ -104,7 +104,7 @@ var veil=el('path',{fill:'#fff','fill-opacity':.72},svg);
 var ring=el('rect',{width:S,height:S,fill:'none',stroke:kit.colours[1],'stroke-width':3},svg);
 var side=el('div',{style:'flex:1 1 13em;min-width:12em'},stage),says=el('p',{'aria-live':'polite','class':'says',style:'margin:.2em 0'},side);
 var bar=el('svg',{viewBox:'0 0 200 70',style:'width:100%;max-width:20em'},side),line=el('polyline',{fill:'none',stroke:'var(--accent)','stroke-width':1.5},bar),
-  tick=el('line',{y1:0,y2:58,stroke:kit.colours[1],'stroke-width':1.5},bar);el('text',{x:0,y:69},bar,'cost so far, from the first place to the last');
+  tick=el('line',{y1:0,y2:58,stroke:kit.colours[1],'stroke-width':1.5},bar);el('text',{x:0,y:69,'font-size':9},bar,'cost so far, from the first place to the last');
 el('small',{},side,'Point at a place, or use the arrow keys. Veiled: not yet drawn when this token is predicted.');
 function nats(j){return data.nats[model][which][j]/100;}
 function from(e){var r=svg.getBoundingClientRect(),s=(W*S+2)/r.width,x=Math.floor(((e.clientX-r.left)*s-1)/S),y=Math.floor(((e.clientY-r.top)*s-1)/S);
