@@ -131,7 +131,7 @@ def noise_table(path: Path) -> str:
         return ""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     lines = [
-        "\nThe noise in what the transformer sees of a picture (`benchmarks/token_noise.py`): a smaller one, on",
+        "\nNoise in what the transformer sees of a picture (`benchmarks/token_noise.py`): a smaller one, on",
         "attributes alone; of 128 drawings of each kind, the share that is right in every property.\n",
         "| noise | steps | trained captions | held-out combinations | their loss |",
         "|---|---|---|---|---|",
