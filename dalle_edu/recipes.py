@@ -31,7 +31,7 @@ from dalle_edu.files import load_weights, read_history, write_tensors, write_tex
 from dalle_edu.reranking import build_clip
 from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.training import Run, TrainingConfig, cosine, train
-from dalle_edu.wrong_answers import shifted, similar_batch, spoilt, without_words
+from dalle_edu.wrong_answers import shifted, similar_batch, spoilt
 
 PARTS = ("dvae", "decoder", "clip", "dalle")
 
@@ -230,8 +230,6 @@ def _clip(
         indices, captions = similar_batch(data, training.batch_size, config.together, generator)
         images = shifted(data.images(indices), config.shift, generator)
         wrong = spoilt(images, config.clip.patch_size // 2, generator) if config.spoilt else ()
-        if config.words_left_out:
-            captions = without_words(captions, config.words_left_out, generator)
         text = tokenizer.encode(captions, length, cut=True)
         return [tensor.to(device) for tensor in (images, text, *wrong)]
 

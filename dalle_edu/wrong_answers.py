@@ -39,19 +39,6 @@ def similar_batch(
     return torch.tensor(list(first.values())), list(first)
 
 
-def without_words(captions: list[str], share: float, generator: torch.Generator) -> list[str]:
-    """Captions of which each word is left out with probability `share`, though never all of them.
-
-    So that a sentence is read word by word, not known as a whole: a new one is made of words, too.
-    """
-    out = []
-    for caption in captions:
-        words = caption.split()
-        kept = torch.rand(len(words), generator=generator) >= share
-        out.append(" ".join(word for word, keep in zip(words, kept, strict=True) if keep) or caption)
-    return out
-
-
 def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
     """Each picture moved by up to `most` pixels to each side, its edge repeated where it left: (batch, 3,
     size, size) -> the same."""

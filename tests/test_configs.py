@@ -61,7 +61,6 @@ def test_an_unknown_name_lists_the_known_ones():
     ("patch_codebook = true", "patch_codebook = true\ncrop = 6", "crop is 6"),
     ("text_heads = 2", "text_heads = 2\nshift = 99", "shift is 99"),
     ("text_heads = 2", "text_heads = 2\ntogether = 2", "together is 2; it must be a share"),
-    ("text_heads = 2", "text_heads = 2\nwords_left_out = -1", "words_left_out is -1; it must be a share"),
     ("text_heads = 2", "text_heads = 2\nspoilt = 1", "spoilt is 1; it must be true or false"),
     ("text_heads = 2", "text_heads = 2\ndata = 'emoji'", r"write \[\[clip.data\]\]"),
     ("[dalle]", "[dalle]\nappearance = 1", "appearance is 1; it must be true or false"),

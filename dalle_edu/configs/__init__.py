@@ -58,11 +58,10 @@ class Config:
     """One model, whole: what it is trained on, its parts, and how each is trained.
 
     The dVAE looks at squares of `crop` pixels (0: whole pictures). CLIP looks at pictures moved by up to
-    `shift` pixels, the share `together` of a batch from one source, with the share `words_left_out` of a
-    caption's words missing and with `spoilt` copies as wrong answers (`wrong_answers.py`). With `appearance`
-    the transformer learns a code's embedding from what the code looks like (`appearance.py`), and it sees up
-    to the share `noise` of a picture's tokens wrongly (`with_noise`). Where there are [[dalle.data]], it is
-    trained on them instead of [[data]], and so for [[clip.data]].
+    `shift` pixels, the share `together` of a batch from one source, with `spoilt` copies as wrong answers
+    (`wrong_answers.py`). With `appearance` the transformer learns a code's embedding from what the code looks
+    like (`appearance.py`), and it sees up to the share `noise` of a picture's tokens wrongly (`with_noise`).
+    Where there are [[dalle.data]], it is trained on them instead of [[data]], and so for [[clip.data]].
     """
 
     name: str
@@ -75,7 +74,6 @@ class Config:
     crop: int = 0
     shift: int = 0
     together: float = 0.0
-    words_left_out: float = 0.0
     spoilt: bool = False
     appearance: bool = False
     noise: float = 0.0
@@ -144,7 +142,6 @@ def _config(table: dict, path: Path) -> Config:
         )
     schedule, crop = dvae.pop("schedule", {}), dvae.pop("crop", 0)
     shift, together, spoilt = clip.pop("shift", 0), clip.pop("together", 0.0), clip.pop("spoilt", False)
-    words_left_out = clip.pop("words_left_out", 0.0)
     appearance, noise = dalle.pop("appearance", False), dalle.pop("noise", 0.0)
     clip_data, dalle_data = clip.pop("data", []), dalle.pop("data", [])
     tokenizer = dict(table.get("tokenizer", {}))
@@ -166,7 +163,7 @@ def _config(table: dict, path: Path) -> Config:
     for name, value in (("appearance", appearance), ("spoilt", spoilt)):
         if not isinstance(value, bool):
             raise ReaderError(f"{path}: {name} is {value!r}; it must be true or false.")
-    for name, value in (("noise", noise), ("together", together), ("words_left_out", words_left_out)):
+    for name, value in (("noise", noise), ("together", together)):
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
             raise ReaderError(f"{path}: {name} is {value!r}; it must be a share, from 0 to 1.")
     # What the transformer shares with the tokenizers is written once, in their sections.
@@ -191,7 +188,6 @@ def _config(table: dict, path: Path) -> Config:
         crop=crop,
         shift=shift,
         together=together,
-        words_left_out=words_left_out,
         spoilt=spoilt,
         appearance=appearance,
         noise=noise,
