@@ -7,6 +7,7 @@ stored there: README.md, curves.png, and nearest.png, the training pictures near
 import argparse
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -21,6 +22,7 @@ from dalle_edu.data import EmojiPictures
 from dalle_edu.drawing import contact_sheet, load
 from dalle_edu.evaluation import table
 from dalle_edu.explore import plot_history
+from dalle_edu.files import read_history
 
 PARTS = {
     "dvae": ("discrete VAE: pictures to tokens and back", ("reconstruction", "kl")),
@@ -107,11 +109,8 @@ gender or skin tone. It is made for learning and for no other use.
 
 
 def trials_table(path: Path) -> str:
-    """What `benchmarks/recipe_trials.py` stored, as a section of the card; nothing where there is nothing."""
-    if not path.is_file():
-        return ""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    lines = [
+    """What `benchmarks/recipe_trials.py` stored, as a section of the card."""
+    head = [
         "\n## Trials of the transformer's recipe\n",
         "Each trained for about 100 seconds (`benchmarks/recipe_trials.py runs/picturebook --seconds 100`)",
         "on two cores that did other work as well, then measured on the validation split: nats an image",
@@ -119,27 +118,36 @@ def trials_table(path: Path) -> str:
         "| trial | parameters | pictures seen | seconds | loss, mixture | loss, emoji |",
         "|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        counts = f"{row['parameters']:,} | {row['pictures']:,} | {row['seconds']}"
-        lines.append(f"| {row['trial']} | {counts} | {row['image_loss']:.3f} | {row['emoji']:.3f} |")
-    return "\n".join(lines) + "\n"
+
+    def cells(row: dict) -> list[str]:
+        losses = [f"{row['image_loss']:.3f}", f"{row['emoji']:.3f}"]
+        return [row["trial"], f"{row['parameters']:,}", f"{row['pictures']:,}", str(row["seconds"]), *losses]
+
+    return _stored(path, head, cells)
 
 
 def noise_table(path: Path) -> str:
-    """What `benchmarks/token_noise.py` stored, as lines of the card; nothing where there is nothing."""
-    if not path.is_file():
-        return ""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    lines = [
+    """What `benchmarks/token_noise.py` stored, as lines of the card."""
+    head = [
         "\nNoise in what the transformer sees of a picture (`benchmarks/token_noise.py`): a smaller one, on",
         "attributes alone; of 128 drawings of each kind, the share that is right in every property.\n",
         "| noise | steps | trained captions | held-out combinations | their loss |",
         "|---|---|---|---|---|",
     ]
-    for row in rows:
-        shares = f"{row['validation']['all']:.0%} | {row['held_out']['all']:.0%} | {row['held_out_loss']:.3f}"
-        lines.append(f"| {row['noise']:g} | {row['step']:,} | {shares} |")
-    return "\n".join(lines) + "\n"
+
+    def cells(row: dict) -> list[str]:
+        shares = [f"{row[split]['all']:.0%}" for split in ("validation", "held_out")]
+        return [f"{row['noise']:g}", f"{row['step']:,}", *shares, f"{row['held_out_loss']:.3f}"]
+
+    return _stored(path, head, cells)
+
+
+def _stored(path: Path, head: list[str], cells: Callable[[dict], list[str]]) -> str:
+    """The rows of a JSON-lines file under their head; nothing where there is no file."""
+    if not path.is_file():
+        return ""
+    lines = [f"| {' | '.join(cells(row))} |" for row in read_history(path)]
+    return "\n".join([*head, *lines]) + "\n"
 
 
 def main() -> None:

@@ -10,11 +10,11 @@ mixture weighs them; and of the combinations that training never shows ("held ou
 
 import argparse
 import dataclasses
-import json
 import time
 from pathlib import Path
 
 import torch
+from trials import report
 
 from dalle_edu.appearance import learn_from_appearance
 from dalle_edu.configs import read_config
@@ -111,10 +111,7 @@ def main():
             "held_out": {kind: round(v, 4) for (split, kind), v in losses.items() if split == "held_out"},
             "machine": machine(),
         }
-        print(json.dumps(row), flush=True)
-        if options.out:
-            with options.out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+        report(row, options.out)
 
 
 if __name__ == "__main__":

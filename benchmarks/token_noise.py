@@ -4,16 +4,16 @@ A small transformer (128 wide, 6 deep) learns the attributes family alone, with 
 FOLDER, once for each `--noise`: up to that share of a picture's tokens is seen wrongly in training
 (`with_noise` of `dalle_edu.dalle`). On the way and at the end it draws, at temperature 1 and from tokens that
 nobody disturbs: captions that training shows ("trained") and captions that it never shows ("held out"); the
-family's judge reads the drawings. About seven minutes a noise on one core.
+family's judge reads the drawings. Eleven to fourteen minutes a noise on a core with other work.
 """
 
 import argparse
 import dataclasses
-import json
 import time
 from pathlib import Path
 
 import torch
+from trials import report
 
 from dalle_edu.appearance import learn_from_appearance
 from dalle_edu.configs import read_config
@@ -88,10 +88,7 @@ def main():
             train(run, batch, loss, until=part * options.steps // MARKS)
             row = {"noise": noise, "step": run.step, **mark(model)}
             row |= {"seconds": round(time.perf_counter() - started), "machine": machine()}
-            print(json.dumps(row), flush=True)
-            if options.out:
-                with options.out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
+            report(row, options.out)
 
 
 if __name__ == "__main__":

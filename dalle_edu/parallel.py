@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -93,8 +94,6 @@ def run_workers(function: Callable, count: int, *arguments) -> list:
 
 
 def _worker(rank: int, count: int, folder: Path, function: Callable, arguments: tuple) -> None:
-    from datetime import timedelta
-
     torch.set_num_threads(1)  # the workers share one machine's cores
     store = dist.FileStore(str(folder / "store"), count)
     dist.init_process_group(

@@ -30,6 +30,12 @@ def test_the_share_together_is_of_one_source_and_each_source_has_its_turn():
     assert min(alone) > 1
 
 
+def test_pictures_of_which_nobody_says_the_source_are_all_of_one():
+    plain = Mixture(torch.zeros(60, 3, 4, 4, dtype=torch.uint8), data().captions, torch.ones(60))
+    indices, _ = similar_batch(plain, 40, 0.5, g())
+    assert len((indices // 20).unique()) == 3  # as similar as any, so all may come
+
+
 def test_half_together_means_half():
     counts = torch.zeros(3)
     for seed in range(300):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,11 @@ class Mixture:
     pictures: Tensor
     captions: list[list[str]]
     weights: Tensor
-    sources: Tensor = field(default_factory=lambda: torch.zeros(1, dtype=torch.int64))
+    sources: Tensor | None = None
+
+    def __post_init__(self):
+        if self.sources is None:
+            self.sources = torch.zeros(len(self.captions), dtype=torch.int64)
 
     def __len__(self) -> int:
         return len(self.captions)
