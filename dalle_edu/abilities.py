@@ -2,7 +2,7 @@
 
 A judge knows the drawings of `Scenes` and nothing of the model whose pictures it reads. Flat shapes are read
 by `reading.py`; things with depth are compared with every drawing of their family. How often a judge is
-right, on clean pictures and on spoilt ones, is measured in `benchmarks/judges.py`.
+right, on clean pictures and on spoilt ones, is measured in `experiments/judges.py`.
 """
 
 from collections import Counter
@@ -11,12 +11,12 @@ from functools import cache
 
 import numpy as np
 
-from dalle_edu.data.scene_captions import parse_caption
-from dalle_edu.data.scene_context import CONTEXT_FAMILY, DAYLIGHT, FEET, GROUND, SHADOWS, Context
-from dalle_edu.data.scene_families import RELATIONS, Attributes, Objects
 from dalle_edu.data.scenes import FAMILIES
+from dalle_edu.data.scenes.context import CONTEXT_FAMILY, DAYLIGHT, FEET, GROUND, SHADOWS, Context
+from dalle_edu.data.scenes.flat import RELATIONS, Attributes, Objects
+from dalle_edu.data.scenes.wording import parse_caption
 from dalle_edu.errors import ReaderError, unknown_name
-from dalle_edu.reading import SIZE, UNIT, as_array, find_textured, find_things, relation_holds
+from dalle_edu.judges.pixels import SIZE, UNIT, as_array, find_textured, find_things, relation_holds
 
 UNLIKE = (
     0.2  # root mean square difference to the nearest drawing, over a box, from which nothing is recognised

@@ -81,7 +81,7 @@ def train(
 ) -> None:
     """Train one part of a model; Ctrl-C stops at a checkpoint, --resume goes on from it."""
     from dalle_edu.data.mixture import parse_data
-    from dalle_edu.recipes import train_part
+    from dalle_edu.train.run import train_part
 
     _require(out.is_dir() or not out.exists(), f"--out {out} is a file: name a folder for the model.")
     sources = [parse_data(text) for text in data] if data else None
@@ -109,8 +109,8 @@ def evaluate(
     _require(out is None or not out.is_dir(), f"--out {out} is a folder: name a file in it.")
     _require(out is None or out.parent.is_dir(), f"--out {out}: there is no folder {out and out.parent}.")
     from dalle_edu.drawing import load
-    from dalle_edu.evaluation import evaluate as measure
-    from dalle_edu.evaluation import parse_best, table, write
+    from dalle_edu.evaluate.figures import evaluate as measure
+    from dalle_edu.evaluate.figures import parse_best, table, write
 
     parse_best(best)
     figures = measure(load(model), samples=samples, seed=seed, best=best, progress=True)
@@ -133,7 +133,7 @@ def info(
 @app.command()
 def lab() -> None:
     """Open the book in JupyterLab."""
-    from dalle_edu.book import lab as open_lab
+    from dalle_edu.publish.book import lab as open_lab
 
     open_lab()
 
@@ -141,7 +141,7 @@ def lab() -> None:
 @app.command()
 def book(run: Annotated[bool, typer.Option("--run", help="Run every chapter first.")] = False) -> None:
     """Build the book as a site, from stored outputs or after running every chapter."""
-    from dalle_edu.book import build
+    from dalle_edu.publish.book import build
 
     print(f"The book is at {build(run)}")
 

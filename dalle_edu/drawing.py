@@ -21,7 +21,7 @@ from dalle_edu.errors import ReaderError, unknown_name
 from dalle_edu.reranking import PictureClip, build_clip, rank
 from dalle_edu.sampling import check_dials, first_rows, sample_tokens
 from dalle_edu.tokens import CaptionTokenizer
-from dalle_edu.training import load_weights
+from dalle_edu.train.loop import load_weights
 
 FOLDER = Path(__file__).parent / "weights"
 
@@ -73,7 +73,7 @@ class Drawing:
         from PIL.PngImagePlugin import PngInfo
 
         from dalle_edu.data.emoji import EmojiPictures
-        from dalle_edu.training import replacing
+        from dalle_edu.train.loop import replacing
 
         note = PngInfo()
         note.add_text("Title", self.prompt)

@@ -8,14 +8,14 @@ import torch
 
 from dalle_edu.abilities import judge, parse_caption, score
 from dalle_edu.data import Scenes
-from dalle_edu.data.scene_context import Context
-from dalle_edu.data.scene_families import Attributes, Dice, Objects, Thing
-from dalle_edu.data.scene_worlds import Inside, Solid
 from dalle_edu.data.scenes import FAMILIES, caption
+from dalle_edu.data.scenes.context import Context
+from dalle_edu.data.scenes.flat import Attributes, Dice, Objects, Thing
+from dalle_edu.data.scenes.posed import Inside, Solid
 from dalle_edu.errors import ReaderError
 
 _spec = importlib.util.spec_from_file_location(
-    "judges", Path(__file__).resolve().parents[1] / "benchmarks" / "judges.py"
+    "judges", Path(__file__).resolve().parents[1] / "experiments" / "judges.py"
 )
 judges = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(judges)

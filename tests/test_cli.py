@@ -12,7 +12,7 @@ from PIL import Image, ImageChops
 from toy import TOML, trained_folder, write_config
 
 from dalle_edu.cli import main
-from dalle_edu.training import read_state, read_tensors
+from dalle_edu.train.loop import read_state, read_tensors
 
 
 def run(capfd, *arguments):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from dalle_edu.dalle import Dalle, DalleConfig, with_noise
 from dalle_edu.errors import ReaderError
-from dalle_edu.training import Run, TrainingConfig, train
+from dalle_edu.train.loop import Run, TrainingConfig, train
 
 SIZES = {
     "text_vocabulary": 20,

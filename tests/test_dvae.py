@@ -21,7 +21,7 @@ from dalle_edu.dvae import (
     unmap_pixels,
 )
 from dalle_edu.errors import ReaderError
-from dalle_edu.training import Run, TrainingConfig, train
+from dalle_edu.train.loop import Run, TrainingConfig, train
 
 SMALL = {
     "image_size": 16,

@@ -16,7 +16,7 @@ from dalle_edu.reranking import (
     expected_best,
     rank,
 )
-from dalle_edu.training import Run, TrainingConfig, train
+from dalle_edu.train.loop import Run, TrainingConfig, train
 
 CONFIG = ClipConfig(
     embedding=8,

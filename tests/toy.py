@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from dalle_edu.recipes import train_part
+from dalle_edu.train.run import train_part
 
 TOML = """
 [[data]]

@@ -13,7 +13,7 @@ from pathlib import Path
 from dalle_edu.dalle import DalleConfig
 from dalle_edu.dvae import DiscreteVAEConfig
 from dalle_edu.errors import ReaderError, unknown_name
-from dalle_edu.training import TrainingConfig
+from dalle_edu.train.loop import TrainingConfig
 
 FOLDER = Path(__file__).parent
 

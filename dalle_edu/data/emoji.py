@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..errors import ReaderError, unknown_name
+from dalle_edu.errors import ReaderError, unknown_name
 
 SPLITS = ("train", "validation", "test", "held_out")
 SKIN_TONES = ("light", "medium-light", "medium", "medium-dark", "dark")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from ..errors import ReaderError
-from .folder import SUFFIXES, read_picture
+from dalle_edu.data.folder import SUFFIXES, read_picture
+from dalle_edu.errors import ReaderError
 
 
 class Shards(torch.utils.data.IterableDataset):

@@ -4,7 +4,7 @@ import itertools
 
 import torch
 
-from dalle_edu.evaluation_table import wilson
+from dalle_edu.evaluate.report import wilson
 from dalle_edu.exercises import close, exercise, need, need_tensor
 
 

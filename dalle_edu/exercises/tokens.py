@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from dalle_edu import bpe
+from dalle_edu import tokens as bpe
 from dalle_edu.exercises import close, exercise, need, need_tensor
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from dalle_edu.errors import ReaderError
-from dalle_edu.evaluation import FAMILIES, draw_all, held_out, verdicts
-from dalle_edu.evaluation_table import wilson
+from dalle_edu.evaluate.figures import FAMILIES, draw_all, held_out, verdicts
+from dalle_edu.evaluate.report import wilson
 from dalle_edu.explore.explorer import Explorer, picture_uri
 from dalle_edu.explore.figures import COLOURS, picture_grid
 from dalle_edu.reranking import rank

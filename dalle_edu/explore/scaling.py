@@ -19,7 +19,7 @@ _LINES = ("-", "--", "-.", ":")
 def plot_scaling(sizes: list[dict], key: str = "image", ax=None) -> None:
     """Draws loss against FLOPs, both logarithmic, a line a size.
 
-    sizes: what `benchmarks/scaling.py` stores: "width" and "points", each with "flops" and the loss `key`. The start, which cost
+    sizes: what `experiments/scaling.py` stores: "width" and "points", each with "flops" and the loss `key`. The start, which cost
     nothing, has no place on a logarithmic axis.
     """
     ax = ax or plt.gca()

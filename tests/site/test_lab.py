@@ -87,7 +87,7 @@ def server(tmp_path, code):
 def test_an_explorer_in_jupyterlab_lives_when_trusted_and_shows_its_picture_when_not(
     browser, small_book, tmp_path, trusted
 ):
-    book = "from pathlib import Path; from dalle_edu import book; "
+    book = "from pathlib import Path; from dalle_edu.publish import book; "
     book += f"book.folder = lambda: Path({str(small_book)!r})"
     plain = f"import sys; sys.argv = ['jupyter-lab', '--allow-root', '--ServerApp.root_dir={small_book}']; "
     plain += "from jupyterlab.labapp import main; main()"

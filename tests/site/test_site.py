@@ -11,10 +11,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from dalle_edu import book
 from dalle_edu.errors import ReaderError
 from dalle_edu.explore import Explorer
 from dalle_edu.explore.figures import small_png
+from dalle_edu.publish import book
 
 BOOK = Path(__file__).parents[2] / "book"
 

@@ -1,0 +1,1 @@
+"""What a trained model can do, measured: figures, copies of training pictures, and the report."""

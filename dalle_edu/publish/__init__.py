@@ -1,0 +1,1 @@
+"""The book as a site, and in JupyterLab."""

@@ -1,0 +1,210 @@
+"""Writes a model's card, README.md and curves.png in its folder, from what training and `dalle-edu evaluate`
+stored there: README.md, curves.png, and nearest.png, the training pictures nearest to forty drawings.
+
+    dalle-edu evaluate --model DIR --out DIR/evaluation.json && python tools/model_card.py DIR
+"""
+
+import argparse
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import torch
+
+from dalle_edu.configs import read_config
+from dalle_edu.data import EmojiPictures
+from dalle_edu.drawing import contact_sheet, load
+from dalle_edu.evaluate.copies import copies
+from dalle_edu.evaluate.figures import table
+from dalle_edu.explore import plot_history
+from dalle_edu.files import read_history
+
+PARTS = {
+    "dvae": ("discrete VAE: pictures to tokens and back", ("reconstruction", "kl")),
+    "decoder": ("its decoder alone, on the finished tokens", ("reconstruction",)),
+    "clip": ("CLIP, open_clip's model and loss: ranks samples", ("loss", "accuracy")),
+    "dalle": ("transformer over text and picture tokens", ("image", "text")),
+}
+
+TRIALS = Path(__file__).parents[1] / "experiments" / "recipe_trials.jsonl"
+NOISE = Path(__file__).parents[1] / "experiments" / "09-noise.jsonl"
+
+CARD = """# Model card: `{name}`
+
+A small DALL·E 1 for this book: {size} x {size} pictures, {grid} tokens of {codes:,}, text of at most {text}
+tokens. Load it with `dalle_edu.load("{name}")`; it takes {megabytes:.1f} MB in all, `safetensors` only.
+
+## Files
+
+| file | what it is | parameters | steps | batch | seed | minutes | machine |
+|---|---|---|---|---|---|---|---|
+{files}
+
+The minutes are those of the clock, on a machine that did other work at the same time.
+All settings stand in [config.toml](config.toml). The commands that made the files, in this order:
+
+```bash
+dalle-edu train dvae --config {name} --out runs/{name}
+dalle-edu train decoder --config {name} --out runs/{name}
+dalle-edu train clip --config {name} --out runs/{name}
+dalle-edu train dalle --config {name} --out runs/{name}
+python -c "from dalle_edu.train.run import publish; publish('runs/{name}', 'dalle_edu/weights/{name}')"
+dalle-edu evaluate --model dalle_edu/weights/{name} --out dalle_edu/weights/{name}/evaluation.json
+python tools/model_card.py dalle_edu/weights/{name}
+```
+{notes}{trials}
+## Data
+
+`EmojiPictures` (OpenMoji drawings with their Unicode names) and the five families of `Scenes`, split "train"
+of both, in the shares that config.toml gives: [[data]] for the dVAE, [[clip.data]] and [[dalle.data]] for
+CLIP and the transformer.
+Combinations that are held out of training: professions with
+skin tones and genders, objects with colours (`dalle_edu/data/emoji.py`), and combinations of every family of
+scenes (`dalle_edu/data/scenes/dataset.py`).
+
+## Curves
+
+![Loss curves of the parts over their training steps](curves.png)
+
+One row in ten, in the files `*-history.jsonl`.
+
+## Scores
+
+`dalle-edu evaluate --model {name} --samples {samples} --seed {seed} --best {best_of}` with
+OMP_NUM_THREADS={threads}, on combinations that training never showed:
+
+```
+{scores}
+```
+
+"1 sample": the first, at temperature 1. "careful": one at temperature 0.7. "best of N": of the same samples
+and more, the one that CLIP finds nearest to the caption. "chance": the judge on real pictures of other
+captions. "ceiling": the judge on real pictures after the dVAE. "all, pairs", "counted", "lists": everything
+right, of the captions of that kind. In brackets, 95 % intervals (Wilson). As data:
+[evaluation.json](evaluation.json).
+
+## Is it a memory?
+
+![Forty drawings, each above the training picture that is nearest to it](nearest.png)
+
+The best of {drawings} drawings for each of forty prompts, and under it the nearest of all
+{training_pictures:,} training pictures. First pair of rows: emoji that were trained; then emoji of the test
+split; then held-out people; then held-out scenes. The last lines of the table say how many are copies.
+
+## Limits
+
+It knows emoji and the grammar of the scenes, nothing else: words that training never showed tell it nothing.
+Thin lines come out ragged. People are drawn as the emoji draw them; it has no other idea of any profession,
+gender or skin tone. It is made for learning and for no other use.
+
+## Licence
+
+{attribution} The weights and what they draw are shared under the same licence.
+"""
+
+
+def trials_table(path: Path) -> str:
+    """What `experiments/recipe_trials.py` stored, as a section of the card."""
+    head = [
+        "\n## Trials of the transformer's recipe\n",
+        "Each trained for about 100 seconds (`experiments/recipe_trials.py runs/picturebook --seconds 100`)",
+        "on two cores that did other work as well, then measured on the validation split: nats an image",
+        "token, as the mixture weighs its sources, and for emoji alone.\n",
+        "| trial | parameters | pictures seen | seconds | loss, mixture | loss, emoji |",
+        "|---|---|---|---|---|---|",
+    ]
+
+    def cells(row: dict) -> list[str]:
+        losses = [f"{row['image_loss']:.3f}", f"{row['emoji']:.3f}"]
+        return [row["trial"], f"{row['parameters']:,}", f"{row['pictures']:,}", str(row["seconds"]), *losses]
+
+    return _stored(path, head, cells)
+
+
+def noise_table(path: Path) -> str:
+    """What `experiments/token_noise.py` stored, as lines of the card."""
+    head = [
+        "\nNoise in what the transformer sees of a picture (`experiments/token_noise.py`): a smaller one, on",
+        "attributes alone; of 128 drawings of each kind, the share that is right in every property.\n",
+        "| noise | steps | trained captions | held-out combinations | their loss |",
+        "|---|---|---|---|---|",
+    ]
+
+    def cells(row: dict) -> list[str]:
+        shares = [f"{row[split]['all']:.0%}" for split in ("validation", "held_out")]
+        return [f"{row['noise']:g}", f"{row['step']:,}", *shares, f"{row['held_out_loss']:.3f}"]
+
+    return _stored(path, head, cells)
+
+
+def _stored(path: Path, head: list[str], cells: Callable[[dict], list[str]]) -> str:
+    """The rows of a JSON-lines file under their head; nothing where there is no file."""
+    if not path.is_file():
+        return ""
+    lines = [f"| {' | '.join(cells(row))} |" for row in read_history(path)]
+    return "\n".join([*head, *lines]) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    model, config = load(folder), read_config(folder / "config.toml")
+    figures = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    rows = []
+    for part, (what, _) in PARTS.items():
+        if not (folder / f"{part}.trained.toml").is_file():
+            continue
+        trained = tomllib.loads((folder / f"{part}.trained.toml").read_text(encoding="utf-8"))
+        training = config.dvae_decoder_training if part == "decoder" else getattr(config, f"{part}_training")
+        modules = {"dvae": model.vae, "decoder": model.vae.decoder, "clip": model.clip, "dalle": model.dalle}
+        module: torch.nn.Module = modules[part]
+        parameters = sum(p.numel() for p in module.parameters())
+        file = "dvae" if part == "decoder" else part
+        rows.append(
+            f"| {file}.safetensors | {what} | {parameters:,} | {trained['steps']:,} | "
+            f"{training.batch_size} | {training.seed} | {trained['seconds'] / 60:.0f} | "
+            f"{trained['machine']} |"
+        )
+    notes = folder / "notes.md"
+    card = CARD.format(
+        name=folder.name,
+        size=config.dvae.image_size,
+        grid=" x ".join(map(str, config.dvae.grid)),
+        codes=config.dvae.vocabulary,
+        text=config.dalle.text_length,
+        megabytes=sum(p.stat().st_size for p in folder.glob("*.safetensors")) / 1e6,
+        files="\n".join(rows),
+        notes="\n" + notes.read_text(encoding="utf-8") if notes.is_file() else "",
+        trials=trials_table(TRIALS) + noise_table(NOISE),
+        samples=figures["samples"],
+        seed=figures["seed"],
+        best_of=figures["best_of"],
+        threads=figures["threads"],
+        scores=table(figures),
+        drawings=figures["copies"]["samples"],
+        training_pictures=figures["copies"]["training_pictures"],
+        attribution=EmojiPictures.attribution,
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    found = copies(model, figures["seed"])
+    pairs = zip(found["drawings"].split(10), found["nearest"].split(10), strict=True)
+    sheet = contact_sheet(torch.cat([row for pair in pairs for row in pair]), columns=10, scale=1)
+    sheet.save(folder / "nearest.png")
+    figure, axes = plt.subplots(1, len(PARTS), figsize=(12, 3))
+    for ax, (part, (_, keys)) in zip(axes, PARTS.items(), strict=True):
+        if (folder / f"{part}-history.jsonl").is_file():
+            plot_history(folder / f"{part}-history.jsonl", keys, ax=ax)
+        ax.set_title(part)
+        ax.set_yscale("log")
+    figure.savefig(folder / "curves.png", dpi=100)
+    print(card)
+
+
+if __name__ == "__main__":
+    main()
