@@ -134,10 +134,11 @@ def gaussian_log_likelihood(images, means, sigma: float):
 def psnr(images, reconstructions):
     """Peak signal-to-noise ratio of each picture in decibels: (batch, ...) twice -> (batch,).
 
-    -10 log10(mean squared error), for pixels in [0, 1]. 10 dB more: a tenth of the squared error.
+    -10 log10(mean squared error), for pixels in [0, 1]. 10 dB more: a tenth of the squared error. Pictures
+    that are equal have 100 dB.
     """
     mean_squared_error = (images - reconstructions).square().flatten(1).mean(dim=1)
-    return -10 * torch.log10(mean_squared_error)
+    return -10 * torch.log10(mean_squared_error.clamp_min(1e-10))
 
 
 def fit(

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dalle_edu.autoencoder import psnr as peak_signal_to_noise  # noqa: F401 (the same measure, by its full name)
 from dalle_edu.errors import ReaderError
 from dalle_edu.gumbel import gumbel_softmax
 from dalle_edu.vqvae import check_tokens, codebook_usage
@@ -300,8 +301,3 @@ def kl_to_uniform(logits: Tensor) -> Tensor:
     """KL(q, uniform) = sum_k q_k ln q_k + ln K, nats a token: (batch, vocabulary, h, w) -> (batch, h, w)."""
     ln_q = F.log_softmax(logits, dim=1)
     return (ln_q.exp() * ln_q).sum(1) + math.log(logits.shape[1])
-
-
-def peak_signal_to_noise(images: Tensor, others: Tensor) -> Tensor:
-    """10 log10(1 / mean squared error) in decibels, one number a picture: (batch,)."""
-    return -10 * torch.log10((images - others).square().flatten(1).mean(1).clamp_min(1e-10))

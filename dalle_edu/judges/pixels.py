@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy import ndimage
 
 from dalle_edu.data.scenes.drawing import COLOURS, SHAPES, TEXTURES, shape_coverage, texture_coverage
 from dalle_edu.data.scenes.flat import OUTER, SIZES, Thing
@@ -43,22 +44,14 @@ def as_array(image) -> np.ndarray:
 
 
 def regions(mask: np.ndarray) -> list[np.ndarray]:
-    """The connected parts (4 neighbours) of a (height, width) mask, as masks."""
-    # each pixel takes the largest label around it until nothing changes: one label is left in each part
-    labels = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
-    while True:
-        padded = np.pad(labels, 1)
-        around = [padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]]
-        grown = np.where(mask, np.maximum.reduce([labels, *around]), 0)
-        if np.array_equal(grown, labels):
-            return [labels == label for label in np.unique(labels[labels > 0])]
-        labels = grown
+    """The connected parts (4 neighbours) of a (height, width) mask, as masks, from the topmost down."""
+    labels, count = ndimage.label(mask)
+    return [labels == label for label in range(1, count + 1)]
 
 
 def erode(mask: np.ndarray) -> np.ndarray:
     """The mask without its outermost pixels (8 neighbours)."""
-    padded, (height, width) = np.pad(mask, 1), mask.shape
-    return np.logical_and.reduce([padded[r : r + height, c : c + width] for r in range(3) for c in range(3)])
+    return ndimage.binary_erosion(mask, np.ones((3, 3)))
 
 
 def box(mask: np.ndarray) -> tuple[int, int, int, int]:
