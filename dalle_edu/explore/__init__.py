@@ -10,6 +10,7 @@ from importlib import import_module
 _HOMES = {
     # name: the file of this folder that defines it
     "show": "figures",
+    "figure_texts": "figures",
     "COLOURS": "figures",
     "picture_grid": "figures",
     "Explorer": "explorer",
@@ -39,6 +40,7 @@ _HOMES = {
     "latent_explorer": "latent",
     "plot_codes": "latent",
     "plot_latent_map": "latent",
+    "plot_map": "map",
     "mask_explorer": "masks",
     "plot_keys": "masks",
     "plot_mask": "masks",

@@ -66,17 +66,42 @@ def small_png(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def show(*, alt: str) -> None:
-    """Shows the current matplotlib figure with `alt`, a sentence or two for who cannot see it, and closes it.
+_texts: dict[str, str] = {}
 
-    Outside a notebook it opens a window where the backend can. Raises `ReaderError` without figure or text.
+
+def figure_texts(**texts: str) -> None:
+    """Gives the figures of a notebook their alternative texts; its cells then only say `show("name")`.
+
+    A chapter calls this in one folded cell near its top. Raises `ReaderError` for a text that is empty.
     """
+    for name, text in texts.items():
+        if not isinstance(text, str) or not text.strip():
+            raise ReaderError(f"The text of the figure {name!r} is empty; say in a sentence what it shows.")
+        _texts[name] = text.strip()
+
+
+def show(name: str | None = None, *, alt: str | None = None) -> None:
+    """Shows the current matplotlib figure with words for readers who do not see it, and closes it.
+
+    The words are those that `figure_texts` knows under `name`; or `alt` itself; or, with neither, those that
+    the plotting function left in `figure.alt`. Outside a notebook it opens a window where the backend can.
+    Raises `ReaderError` without a figure or without words.
+    """
+    if not plt.get_fignums():
+        raise ReaderError("There is no figure to show; draw one first, for example with plt.plot(...).")
+    if name is not None and name not in _texts:
+        known = ", ".join(sorted(_texts)) or "none"
+        raise ReaderError(
+            f"No text is known for the figure {name!r}; run figure_texts({name}=...) first. Known: {known}."
+        )
+    if name is not None:
+        alt = _texts[name]
+    elif alt is None:
+        alt = getattr(plt.gcf(), "alt", None)
     if not isinstance(alt, str) or not alt.strip():
         raise ReaderError(
             'A figure needs its alternative text: show(alt="what the figure shows, in a sentence").'
         )
-    if not plt.get_fignums():
-        raise ReaderError("There is no figure to show; draw one first, for example with plt.plot(...).")
     figure = plt.gcf()
     try:
         from IPython import get_ipython

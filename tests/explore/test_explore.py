@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dalle_edu.errors import ReaderError
-from dalle_edu.explore import COLOURS, Explorer, picture_grid, picture_uri, show
+from dalle_edu.explore import COLOURS, Explorer, figure_texts, picture_grid, picture_uri, show
 from dalle_edu.explore.figures import figure_png, small_png
 
 
@@ -221,3 +221,34 @@ def test_a_picture_as_address_holds_the_same_pixels():
     pixels = np.asarray(Image.open(io.BytesIO(stored)).convert("RGB"))
     assert pixels.shape == (16, 16, 3)
     assert np.abs(pixels[::2, ::2] / 255 - image.permute(1, 2, 0).numpy()).max() < 0.01
+
+
+def test_a_figure_named_once_is_shown_by_its_name():
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+
+    figure_texts(rise="A line that rises from left to right.")
+    shell = InteractiveShell.instance()
+    try:
+        plt.plot([0, 1])
+        with capture_output() as named:
+            show("rise")
+        plt.plot([0, 1])
+        plt.gcf().alt = "Words that the plotting function left."
+        with capture_output() as own:
+            show()
+    finally:
+        InteractiveShell.clear_instance()
+        del shell
+    assert named.outputs[0].metadata["image/png"]["alt"] == "A line that rises from left to right."
+    assert own.outputs[0].metadata["image/png"]["alt"] == "Words that the plotting function left."
+
+
+def test_a_name_that_nobody_gave_and_an_empty_text_are_refused():
+    plt.plot([0, 1])
+    with pytest.raises(ReaderError, match="no_such_figure"):
+        show("no_such_figure")
+    with pytest.raises(ReaderError, match="alternative text"):
+        show()
+    with pytest.raises(ReaderError, match="empty"):
+        figure_texts(nothing="  ")
