@@ -47,7 +47,7 @@ book: $(INSTALLED)
 lab: $(INSTALLED)
 	@"$(BIN)/dalle-edu" lab
 
-# Emoji come out better when the model is careful (chapter 12), and beyond a dozen samples a small CLIP gains little (chapter 11).
+# Emoji come out better when the model is careful (chapter 13), and beyond a dozen samples a small CLIP gains little (chapter 12).
 DRAW_OPTIONS ?= --temperature 0.7 --samples 16
 
 # The prompt travels in the environment, so that no character of it means anything to the shell.

@@ -1,6 +1,6 @@
-"""How long one sample takes: without and with the cache, more at once, in 32 and 16 bits (chapter 10).
+"""How long one sample takes: without and with the cache, more at once, in 32 and 16 bits (chapter 11).
 
-    python benchmarks/sampling_speed.py [--out experiments/10-sampling-speed.json]
+    python benchmarks/sampling_speed.py [--out experiments/11-sampling-speed.json]
 
 Seconds of processor time on one thread, so that other programs do not count; the better of two runs.
 "everything again" is timed with one sample only: its time for one sample does not fall.
@@ -38,7 +38,7 @@ def processor() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("experiments/10-sampling-speed.json"))
+    parser.add_argument("--out", type=Path, default=Path("experiments/11-sampling-speed.json"))
     out = parser.parse_args().out
     torch.set_num_threads(1)
     model = dalle_edu.load("picturebook")

@@ -1,5 +1,5 @@
 """A model on many devices, and with less memory on each: applied from outside, the models do not know
-(chapter 13).
+(chapter 14).
 
 Sharded, each of n workers keeps 1/n of the weights, the gradients and the optimizer's moments. A block's
 weights are gathered just before it computes and dropped after; gradients are summed and scattered on the way

@@ -1,4 +1,4 @@
-"""CLIP scores pictures against a text; of many samples the best are shown (chapter 11).
+"""CLIP scores pictures against a text; of many samples the best are shown (chapter 12).
 
     loss = 1/2 [cross-entropy over the rows + over the columns] of  exp(t) * cos(picture_i, text_j)
 

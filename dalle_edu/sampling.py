@@ -1,4 +1,4 @@
-"""Drawing picture tokens one after another, each from the distribution that the model gives it (chapter 10).
+"""Drawing picture tokens one after another, each from the distribution that the model gives it (chapter 11).
 
     z_j ~ softmax(logits_j / temperature), from all codes, or from the top_k most probable, or from the
     smallest set that holds the probability top_p (Holtzman et al. 2020)

@@ -1,4 +1,4 @@
-"""What a configuration costs, before anybody pays for it: parameters, memory, arithmetic (chapter 13).
+"""What a configuration costs, before anybody pays for it: parameters, memory, arithmetic (chapter 14).
 
     forward FLOPs a token = 2 * parameters that multiply it;  training = 3 * forward  (Kaplan et al. 2020,
     section 2.1)

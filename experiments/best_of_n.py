@@ -2,7 +2,7 @@
 
 For held-out captions of each family of `Scenes`, `--samples` drawings each (temperature 1, as in the paper),
 every one scored by the model's CLIP and read by the family's judge. Stored are all scores and verdicts, from
-which chapter 11 computes the best of any N, and the tokens of the best of the first 1, 8, 64 and 512. Each
+which chapter 12 computes the best of any N, and the tokens of the best of the first 1, 8, 64 and 512. Each
 caption is written when it is done; interrupted, the same command goes on where it stopped, and files of other
 weights or dials are refused. Captions of all families take turns, so that an unfinished file is a fair,
 smaller one. Drawing takes nearly all the time, so the drawn tokens are kept (--kept) for another CLIP or
@@ -32,7 +32,7 @@ from dalle_edu.sampling import sample_tokens
 FAMILIES = ("attributes", "objects", "solids", "inside", "context")
 SHOWN = (1, 8, 64, 512)
 BATCH = 64
-OUT = Path(__file__).parent / "11-best-of-n.json"
+OUT = Path(__file__).parent / "12-best-of-n.json"
 KEPT = Path(__file__).parents[1] / "runs" / "best-of-n"
 
 

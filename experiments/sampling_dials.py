@@ -1,7 +1,7 @@
-"""What temperature and top-p do to drawings: how many are right, and how much they differ (chapter 10).
+"""What temperature and top-p do to drawings: how many are right, and how much they differ (chapter 11).
 
     python experiments/sampling_dials.py [--captions 48] [--samples 4]
-    [--out experiments/10-sampling-dials.json]
+    [--out experiments/11-sampling-dials.json]
 
 Captions of the family "attributes" that training never showed (split "held_out"), `samples` drawings of
 each, read by the judge of `abilities.py`. Spread: the mean distance of two drawings of one caption, root
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--captions", type=int, default=48)
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("experiments/10-sampling-dials.json"))
+    parser.add_argument("--out", type=Path, default=Path("experiments/11-sampling-dials.json"))
     wanted = parser.parse_args()
     model = dalle_edu.load("picturebook")
     size = model.config.dvae.image_size

@@ -3,8 +3,8 @@
 Each size trains on the same scenes, in the same order, until it has spent the same FLOPs; a larger one gets
 fewer steps for them. On the way, at budget / 2^k, each is measured on pictures of the validation split and
 draws four captions. The learning rate stays level after the warm-up, so that no point of a curve is favoured
-by a schedule that ends there; what is measured are the averaged weights. Chapter 9 shows the file
-(`--out experiments/09-scaling.json`). It takes a few minutes on two idle cores.
+by a schedule that ends there; what is measured are the averaged weights. Chapter 10 shows the file
+(`--out experiments/10-scaling.json`). It takes a few minutes on two idle cores.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Better wrong answers for CLIP, out of the pictures that there are (chapter 11).
+"""Better wrong answers for CLIP, out of the pictures that there are (chapter 12).
 
 A batch of random pairs asks easy questions: to tell a red house from a bicycle, no network need look at the
 shape of either. What CLIP is for is harder: of many drawings of one sentence, which is whole, and right in

@@ -1,4 +1,4 @@
-"""Is a drawing a copy? The training picture that is nearest to it, and how near (chapter 12).
+"""Is a drawing a copy? The training picture that is nearest to it, and how near (chapter 13).
 
 A drawing is a copy in tokens where its tokens are those that the dVAE gives a training picture, all of them;
 a copy in pixels where it is as near to a training picture as that picture's own reconstruction is: the dVAE

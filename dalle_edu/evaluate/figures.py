@@ -1,4 +1,4 @@
-"""What a trained model can do: one table for any model, the same again on the same machine (chapter 12).
+"""What a trained model can do: one table for any model, the same again on the same machine (chapter 13).
 
 Captions that training never showed are drawn and read by the judges: of `abilities.py` for the five families
 of `Scenes`, of `data/emoji_judge.py` for people in professions. Beside each rate stand what chance gives (the

@@ -1,4 +1,4 @@
-"""The figures of `dalle-edu evaluate` as text, every rate with its interval (chapter 12)."""
+"""The figures of `dalle-edu evaluate` as text, every rate with its interval (chapter 13)."""
 
 from __future__ import annotations
 

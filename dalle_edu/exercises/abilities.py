@@ -1,4 +1,4 @@
-"""Checks for the exercises of chapter 12, what DALL·E can do."""
+"""Checks for the exercises of chapter 13, what DALL·E can do."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Checks for the exercises of chapter 11, CLIP and reranking."""
+"""Checks for the exercises of chapter 12, CLIP and reranking."""
 
 import math
 

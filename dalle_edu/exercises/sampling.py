@@ -1,4 +1,4 @@
-"""Checks for the exercises of chapter 10, sampling."""
+"""Checks for the exercises of chapter 11, sampling."""
 
 import torch
 

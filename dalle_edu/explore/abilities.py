@@ -1,4 +1,4 @@
-"""Abilities as figures (chapter 12): drawings with a judge's verdicts, rates with intervals, and a gallery.
+"""Abilities as figures (chapter 13): drawings with a judge's verdicts, rates with intervals, and a gallery.
 
 Nothing is chosen by hand: the captions are the first of their family's held-out ones, the drawings the first
 of their seed.

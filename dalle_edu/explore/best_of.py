@@ -1,4 +1,4 @@
-"""Best of N, to touch (chapter 11): a slider over N, the winner among the first N samples, all below it.
+"""Best of N, to touch (chapter 12): a slider over N, the winner among the first N samples, all below it.
 
 The samples stand in the order in which they were drawn, so that N = 1 is what one gets without a ranking.
 """

@@ -1,4 +1,4 @@
-"""Temperature, top-k and top-p as distributions (chapter 10): what is left of the next token's probabilities.
+"""Temperature, top-k and top-p as distributions (chapter 11): what is left of the next token's probabilities.
 
 Every number is the model's own; the order of the dials is that of `dalle_edu.sampling.adjust_logits`.
 """

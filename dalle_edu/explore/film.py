@@ -1,4 +1,4 @@
-"""A picture appearing token by token (chapters 0 and 10): as a strip, and as a film with the distribution
+"""A picture appearing token by token (chapters 0 and 11): as a strip, and as a film with the distribution
 behind each step.
 
 All numbers are a trained model's own. A frame shows the tokens drawn so far, decoded together with plain

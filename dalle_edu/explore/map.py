@@ -9,11 +9,11 @@ from dalle_edu.explore.figures import COLOURS
 # Each station of the way from a caption to a picture, and the chapters that build it.
 STATIONS = {
     "text tokens": (6,),
-    "sparse transformer": (7, 8, 9, 13),
-    "image tokens": (10,),
+    "sparse transformer": (7, 8, 9, 10, 14),
+    "image tokens": (11,),
     "decoder of the dVAE": (1, 2, 3, 4, 5),
-    "pictures": (12,),
-    "CLIP": (11,),
+    "pictures": (13,),
+    "CLIP": (12,),
 }
 # The second line: where the decoder comes from.
 STEPS = {
@@ -30,7 +30,7 @@ _TOKENS = [["17", "17", "3", "17"], ["17", "8", "9", "17"], ["44", "45", "46", "
 
 
 def plot_map(chapter: int) -> None:
-    """Draws the way from a caption to ranked pictures and marks what `chapter` (0 to 13) builds.
+    """Draws the way from a caption to ranked pictures and marks what `chapter` (0 to 14) builds.
 
     Always a figure of its own; `show()` after it needs no text, for the figure brings one. Returns None.
     Raises `ReaderError` for a chapter that the book does not have.
@@ -99,7 +99,7 @@ def map_text(chapter: int) -> str:
 
 
 def _chapters(numbers) -> str:
-    """(6,) as "chapter 6", (1, 2, 3, 4, 5) as "chapters 1 to 5", (7, 8, 9, 13) as "chapters 7 to 9, 13"."""
+    """(6,) as "chapter 6", (7, 8, 9, 10, 14) as "chapters 7 to 10, 14"."""
     runs = []
     for number in numbers:
         if runs and runs[-1][-1] == number - 1:

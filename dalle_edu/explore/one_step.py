@@ -1,4 +1,4 @@
-"""One step in slow motion (chapter 10): text and image tokens go in, the next image token comes out.
+"""One step in slow motion (chapter 11): text and image tokens go in, the next image token comes out.
 
     embedding -> block 1 ... block L -> logits, one a code -> softmax -> one code is drawn
 

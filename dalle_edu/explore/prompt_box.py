@@ -1,4 +1,4 @@
-"""A box to type a prompt in, with a running kernel (chapter 10): it draws, and can be stopped.
+"""A box to type a prompt in, with a running kernel (chapter 11): it draws, and can be stopped.
 
 Where nobody could press a button (a page, a notebook that a program runs) it shows one drawing, still.
 """

@@ -1,4 +1,4 @@
-"""The matrix of cosines between pictures and captions (chapter 11): as a figure, and to touch.
+"""The matrix of cosines between pictures and captions (chapter 12): as a figure, and to touch.
 
 Rows are pictures, columns captions, as in `pictures @ texts.T`; a framed cell is a picture with its own
 caption, a dot marks the caption that is nearest to the picture of its row, a cross one that is not its own.

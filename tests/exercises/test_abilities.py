@@ -1,4 +1,4 @@
-"""The checks of chapter 12's exercises: the right answer passes, each usual mistake is named."""
+"""The checks of chapter 13's exercises: the right answer passes, each usual mistake is named."""
 
 import math
 from collections import Counter

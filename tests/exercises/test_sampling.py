@@ -1,4 +1,4 @@
-"""The checks of chapter 10 accept right answers and name the mistakes that are easy to make."""
+"""The checks of chapter 11 accept right answers and name the mistakes that are easy to make."""
 
 import pytest
 import torch

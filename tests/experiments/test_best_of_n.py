@@ -1,4 +1,4 @@
-"""The measurement of chapter 11 belongs to the shipped weights, and its script goes on where it stopped."""
+"""The measurement of chapter 12 belongs to the shipped weights, and its script goes on where it stopped."""
 
 import base64
 import importlib.util
@@ -27,7 +27,7 @@ def script():
 
 @pytest.fixture(scope="module")
 def stored():
-    return json.loads((ROOT / "experiments" / "11-best-of-n.json").read_text(encoding="utf-8"))
+    return json.loads((ROOT / "experiments" / "12-best-of-n.json").read_text(encoding="utf-8"))
 
 
 def test_the_stored_drawings_are_those_of_the_shipped_weights(script, stored):

@@ -1,4 +1,4 @@
-"""The figures of chapter 12: what they show is what was drawn and judged."""
+"""The figures of chapter 13: what they show is what was drawn and judged."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The explorers of chapter 11: what they store is what they were given, and wrong input is named."""
+"""The explorers of chapter 12: what they store is what they were given, and wrong input is named."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The figures of chapter 10: one step in slow motion, and the dials; their numbers are the model's own."""
+"""The figures of chapter 11: one step in slow motion, and the dials; their numbers are the model's own."""
 
 import json
 import math

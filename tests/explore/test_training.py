@@ -1,4 +1,4 @@
-"""Chapter 9's figures to touch carry the losses that they were given, and refuse what does not fit."""
+"""The figures to touch of chapters 9 and 10 carry the losses they were given, and refuse what does not fit."""
 
 import json
 import re

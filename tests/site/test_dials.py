@@ -1,4 +1,4 @@
-"""The dials of chapter 10 in a real browser calculate what `adjust_logits` calculates."""
+"""The dials of chapter 11 in a real browser calculate what `adjust_logits` calculates."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The explorers of chapter 11 in a real browser: a matrix of cosines, and the best of N."""
+"""The explorers of chapter 12 in a real browser: a matrix of cosines, and the best of N."""
 
 import json
 import math

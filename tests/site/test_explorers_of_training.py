@@ -1,4 +1,4 @@
-"""Chapter 9's figures to touch, in a browser and by keyboard: they say the numbers that they were given."""
+"""The figures to touch of chapters 9 and 10, in a browser and by keyboard: they say the numbers they were given."""
 
 import math
 
