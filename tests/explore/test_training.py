@@ -1,4 +1,4 @@
-"""The figures to touch of chapters 9 and 10 carry the losses they were given, and refuse what does not fit."""
+"""The figures of chapters 9 and 10 to touch carry their losses and refuse what does not fit."""
 
 import json
 import re

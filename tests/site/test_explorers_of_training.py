@@ -1,4 +1,4 @@
-"""The figures to touch of chapters 9 and 10, in a browser and by keyboard: they say the numbers they were given."""
+"""The figures of chapters 9 and 10 to touch, in a browser and by keyboard: their numbers are those given."""
 
 import math
 
