@@ -1,7 +1,8 @@
 # make book     set up, run every chapter, build the book, say where it is
 # make lab      open the book in JupyterLab
 # make draw     PROMPT="a red apple": draw pictures for a sentence
-# make test     set up, run the tests and every notebook
+# make test     set up, look over the code, run the tests and every notebook
+# make lint     look over the code only: style, JavaScript, types
 # make notebook NAME=book/01-autoencoders.ipynb: run one chapter again, in place
 # make clean    remove what was built (not the installation)
 
@@ -15,6 +16,7 @@ endif
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 INSTALLED := $(VENV)/.installed
+JAVASCRIPT := dalle_edu/explore tests/explore
 
 # Two threads a process: the figures of the book are those of a laptop with two cores.
 export OMP_NUM_THREADS ?= 2
@@ -26,7 +28,7 @@ unexport MPLBACKEND
 # Nothing is fetched while the book runs or is tested.
 book test notebook: export HF_HUB_OFFLINE := 1
 
-.PHONY: help book lab draw test notebook clean setup
+.PHONY: help book lab draw test lint notebook clean setup
 .DEFAULT_GOAL := help
 
 help:
@@ -56,7 +58,13 @@ draw: $(INSTALLED)
 	@test -n "$$PROMPT" || { echo 'Say what to draw: make draw PROMPT="a red apple"'; exit 2; }
 	@"$(BIN)/dalle-edu" draw "$$PROMPT" $(DRAW_OPTIONS)
 
-test: $(INSTALLED)
+# Python's style, the explorers' JavaScript, and the types of what readers call.
+lint: $(INSTALLED)
+	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/mypy"
+
+test: $(INSTALLED) lint
 	"$(BIN)/python" -m pytest tests book --nbval --nbval-current-env --nbval-cell-timeout 300 \
 		--nbval-sanitize-with tests/book/sanitize.cfg
 

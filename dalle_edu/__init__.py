@@ -5,7 +5,7 @@ from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Drawing", "ReaderError", "load", "model_names"]
 _WHERE = {"load": "drawing", "model_names": "drawing", "Drawing": "drawing", "ReaderError": "errors"}
 

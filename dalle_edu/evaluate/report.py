@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 
-def wilson(right: int, of: int) -> tuple[float, float]:
+def wilson(right: float, of: int) -> tuple[float, float]:
     """The 95 % confidence interval of a rate, `right` out of `of` (Wilson 1927): honest near 0 and 1, too."""
     z, p = 1.96, right / of
     middle = (p + z * z / (2 * of)) / (1 + z * z / of)

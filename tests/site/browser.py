@@ -1,108 +1,107 @@
-"""A headless Chromium, spoken to in its own protocol: real keys, real widths, every request of a page."""
+"""The browser of the site's tests: the machine's own Chromium, Chrome or Edge, driven by Playwright.
 
-import json
+`Browser` adds to Playwright's page what our tests want everywhere: the addresses that a page asked for, what
+its scripts complained about, and one call that opens it at a width, in the light or in the dark.
+"""
+
+import os
 import shutil
-import subprocess
-import time
-import urllib.request
 from pathlib import Path
 
-import websocket
+import pytest
+from playwright.sync_api import sync_playwright
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge"))),
-    None,
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+PLACES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+    "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
+)
+# Chromium looks up its maker's hosts at every start unless it is told not to.
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"]
+QUIET += ["--disable-sync", "--disable-background-networking", "--disable-component-update"]
+QUIET += ["--allow-file-access-from-files"]
+MISSING = (
+    "These tests need a browser and found none: install Chromium, Chrome or Edge (Debian and Ubuntu: "
+    "apt install chromium; anywhere: python -m playwright install chromium)."
 )
 
 
+def executable(playwright) -> str:
+    """Where a browser is: on the path, at the usual places, or where Playwright put its own."""
+    candidates = [*map(shutil.which, NAMES), *PLACES, playwright.chromium.executable_path]
+    found = next((path for path in candidates if path and Path(path).exists()), None)
+    if found is None:
+        pytest.fail(MISSING, pytrace=False)
+    return found
+
+
 class Browser:
-    """One page. `requests` are the addresses it asked for, `errors` what its scripts complained about."""
+    """One page at a time. `page` is Playwright's own, made anew by `open`; `requests` are the addresses that
+    it asked for, `errors` what its scripts complained about."""
 
-    def __init__(self, profile: Path):
-        command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        command += ["--remote-debugging-port=0", "--remote-allow-origins=*", f"--user-data-dir={profile}"]
-        command += ["--allow-file-access-from-files", "--hide-scrollbars", "--no-first-run", "about:blank"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        port_file = profile / "DevToolsActivePort"
-        deadline = time.monotonic() + 60
-        while not (port_file.exists() and "\n" in port_file.read_text()):
-            assert self.process.poll() is None and time.monotonic() < deadline, "the browser did not start"
-            time.sleep(0.1)
-        port = port_file.read_text().split()[0]
-        pages = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/json"))
-        address = next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page")
-        self.socket = websocket.create_connection(address, timeout=60, suppress_origin=True)
-        self.count, self.requests, self.errors, self.loaded = 0, [], [], False
-        for domain in ("Page", "Runtime", "Network"):
-            self.call(f"{domain}.enable")
+    def __init__(self):
+        self.playwright = sync_playwright().start()
+        try:
+            self.browser = self.playwright.chromium.launch(
+                executable_path=executable(self.playwright), args=QUIET
+            )
+        except BaseException:
+            self.playwright.stop()
+            raise
+        self.context, self.page, self.requests, self.errors = None, None, [], []
 
-    def call(self, method, **parameters):
-        self.count += 1
-        self.socket.send(json.dumps({"id": self.count, "method": method, "params": parameters}))
-        while True:
-            message = json.loads(self.socket.recv())
-            if message.get("id") == self.count:
-                assert "error" not in message, message
-                return message["result"]
-            self._note(message)
-
-    def _note(self, message):
-        method, parameters = message.get("method"), message.get("params", {})
-        if method == "Network.requestWillBeSent":
-            self.requests.append(parameters["request"]["url"])
-        elif method == "Runtime.exceptionThrown":
-            self.errors.append(parameters["exceptionDetails"].get("exception", {}).get("description", "?"))
-        elif method == "Runtime.consoleAPICalled" and parameters["type"] == "error":
-            self.errors.append(str([a.get("description", a.get("value")) for a in parameters["args"]]))
-        elif method == "Page.loadEventFired":
-            self.loaded = True
-
-    def open(self, address, width=1000, height=900, dark=False):
-        self.requests, self.errors, self.loaded = [], [], False
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-        self.call("Emulation.setDeviceMetricsOverride", **size)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
-        self.call("Page.navigate", url=address)
-        while not self.loaded:
-            self._note(json.loads(self.socket.recv()))
-        self.wait_for("document.readyState === 'complete'")
+    def open(self, address, width=1000, height=900, dark=False, touch=False, **settings):
+        """Opens `address` in a fresh page; `settings` are those of Playwright's `new_context`."""
+        if self.context is not None:
+            self.context.close()
+        self.context = self.browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            is_mobile=width < 500,
+            has_touch=touch or width < 500,
+            **settings,
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(15_000)
+        # The lists are this page's own: what an earlier page still says while it closes does not count.
+        self.requests, self.errors = requests, errors = [], []
+        self.page.on("request", lambda request: requests.append(request.url))
+        self.page.on("pageerror", lambda error: errors.append(str(error)))
+        self.page.on(
+            "console", lambda message: errors.append(message.text) if message.type == "error" else None
+        )
+        self.page.goto(address)
 
     def value(self, script):
-        result = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in result, result["exceptionDetails"]
-        return result["result"].get("value")
+        """What a JavaScript expression is worth in the page."""
+        return self.page.evaluate(script)
 
     def wait_for(self, script, seconds=15):
-        deadline = time.monotonic() + seconds
-        while not self.value(script):
-            assert time.monotonic() < deadline, f"not within {seconds} s: {script}"
-            time.sleep(0.05)
+        self.page.wait_for_function(script, timeout=1000 * seconds)
 
-    def key(self, key, code):
-        for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+    def key(self, key, times=1):
+        for _ in range(times):
+            self.page.keyboard.press(key)
 
     def click(self, selector, across=0.5, down=0.5):
         """A real press and release of the mouse, at this share of the width and height of the first match."""
-        place = self.value(f"""(function () {{
-            var e = document.querySelector({json.dumps(selector)});
-            e.scrollIntoView({{block: 'center'}});
-            var b = e.getBoundingClientRect();
-            return [b.left + {across} * b.width, b.top + {down} * b.height];
-        }})()""")
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call(
-                "Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1
-            )
+        self.page.mouse.click(*self._at(selector, across, down))
+
+    def tap(self, selector, across=0.5, down=0.5):
+        """A finger, put down and lifted there; the page must have been opened with touch."""
+        self.page.touchscreen.tap(*self._at(selector, across, down))
+
+    def _at(self, selector, across, down):
+        element = self.page.locator(selector).first
+        element.evaluate("e => e.scrollIntoView({block: 'center'})")
+        box = element.bounding_box()
+        return box["x"] + across * box["width"], box["y"] + down * box["height"]
 
     def screenshot(self, path, whole=False):
-        import base64
-
-        shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
-        Path(path).write_bytes(base64.b64decode(shot["data"]))
+        self.page.screenshot(path=os.fspath(path), full_page=whole)
 
     def close(self):
-        self.socket.close()
-        self.process.terminate()
-        self.process.wait(timeout=20)
+        self.browser.close()
+        self.playwright.stop()

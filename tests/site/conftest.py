@@ -1,13 +1,13 @@
-"""The browser of the site tests; where there is none they are skipped, and say so."""
+"""The browser of the site tests; where there is none they fail, and say what to install."""
 
 import pytest
-from browser import CHROMIUM, Browser
+from browser import Browser
 
 
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    if CHROMIUM is None:
-        pytest.skip("no Chromium or Chrome was found on this machine, so nothing here was tried in a browser")
-    browser = Browser(tmp_path_factory.mktemp("profile"))
+@pytest.fixture(scope="module")
+def browser():
+    # A browser a file, not one for all: while Playwright runs, this thread counts as running an event loop,
+    # which the notebooks' tests that may follow would trip over.
+    browser = Browser()
     yield browser
     browser.close()

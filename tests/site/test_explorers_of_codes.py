@@ -42,8 +42,7 @@ def focus(browser, selector):
 
 
 def arrow(browser, side, times=1):
-    for _ in range(times):
-        browser.key(f"Arrow{side}", {"Left": 37, "Up": 38, "Right": 39, "Down": 40}[side])
+    browser.key(f"Arrow{side}", times)
 
 
 # ---- chapter 3: the codebook

@@ -24,11 +24,6 @@ def open_explorer(browser, tmp_path):
     return browser
 
 
-def press(browser, times, key, code):
-    for _ in range(times):
-        browser.key(key, code)
-
-
 def test_it_says_and_draws_what_the_library_counts(open_explorer):
     kind, grid = "row", (12, 12)
     counted, needed = work(kind, 4, grid).scores, mask_entries(kind, 4, grid)
@@ -40,10 +35,10 @@ def test_it_says_and_draws_what_the_library_counts(open_explorer):
 
 
 def test_the_keyboard_reaches_form_and_size(open_explorer):
-    press(open_explorer, 2, "Tab", 9)
-    press(open_explorer, 1, "ArrowUp", 38)  # from "in blocks" to "gathered"
+    open_explorer.key("Tab", 2)
+    open_explorer.key("ArrowUp", 1)  # from "in blocks" to "gathered"
     assert "No score is wasted" in open_explorer.value(SAYS)
-    press(open_explorer, 1, "Tab", 9)
-    press(open_explorer, 1, "ArrowLeft", 37)
+    open_explorer.key("Tab", 1)
+    open_explorer.key("ArrowLeft", 1)
     assert "8 x 8" in open_explorer.value(SAYS)
     assert open_explorer.value(DARK)[0] == mask_entries("row", 4, (8, 8))
