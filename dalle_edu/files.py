@@ -89,6 +89,15 @@ def replacing(path: Path):
         temporary.unlink(missing_ok=True)
 
 
+def readers_path(path: str | Path) -> Path:
+    """A path as the reader wrote it, with `~` for the home folder. Raises ReaderError where there is no
+    home."""
+    try:
+        return Path(path) if os.path.lexists(path) else Path(path).expanduser()
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise ReaderError(f"The path {path!r} cannot be used ({error}): write it out in full.") from None
+
+
 def first_line(error: BaseException, line: int = 0) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[min(line, len(lines) - 1)].strip()

@@ -5,71 +5,63 @@ Captions stand in a `.txt` beside each picture (`cat.jpg`, `cat.txt`), or all in
 off evenly, as DALL·E's data did for pictures that are not too long (Ramesh et al. 2021, appendix C).
 """
 
-import csv
-import json
+from __future__ import annotations
+
+import os
+import unicodedata
+import warnings
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from dalle_edu.errors import ReaderError
+from dalle_edu.data.pictures import SUFFIXES, UNREAD_SUFFIXES, check_picture, check_size, read_picture
+from dalle_edu.data.tables import read_caption, read_csv, read_jsonl
+from dalle_edu.errors import ReaderError, ReaderWarning
+from dalle_edu.files import readers_path
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-
-
-def read_picture(file, size: int, name: str | None = None) -> torch.Tensor:
-    """One picture file (a path, or an open binary file) as a centred square, `(3, size, size)` float32 in [0,
-    1].
-
-    Transparent parts become white; a camera's note on which way is up is followed. Raises `ReaderError` with
-    the file's name when it is no picture, or is cut short.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(file) as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGBA")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ReaderError(
-            f"{name or file} is not a picture that can be read ({error}); remove it, or save it as PNG."
-        ) from None
-    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+# Folders that programs make: copies, thumbnails, what a Mac packs beside a file. So does every name with a
+# dot.
+HIDDEN = ("@eadir", "__macosx", "#recycle", "$recycle.bin", "system volume information", "lost+found")
 
 
 class FolderOfPictures(torch.utils.data.Dataset):
     """A folder of pictures with captions: `FolderOfPictures("my pictures", size=64)[i] -> (image, caption)`.
 
-    Subfolders are searched as well; the order is that of the names. `captions` is the list of captions,
-    `files` the list of paths, `pictures` all of them as one tensor (N, 3, size, size). Everything that can be
-    checked is checked at once and not in the middle of training: raises `ReaderError` when the folder is
-    missing or has no pictures, when a picture has no caption or a caption has no picture, and when a file is
-    no picture.
+    Subfolders are searched as well, linked ones too; the order is that of the names. `captions` is the list
+    of captions, `files` the list of paths, `pictures` all of them as one tensor (N, 3, size, size).
+    Everything that can be checked is checked at once and not in the middle of training: raises `ReaderError`
+    when the folder is missing or has no pictures, when a picture has no caption or a `.txt` has no picture,
+    when a table names a file that is not there, and when a file is no picture.
+
+    What is left out is said, as one `ReaderWarning`, and counted in `left_out`: pictures of kinds that are
+    not read (HEIC for one), pictures that a table does not name, hidden files and folders, and folders that
+    may not be read.
     """
 
     def __init__(self, path: str | Path, size: int = 64):
-        if not isinstance(size, int) or size < 1:
-            raise ReaderError(
-                f"The size of a picture is a whole number of pixels, 1 or more; this one is {size!r}."
-            )
-        self.path, self.size = Path(path), size
-        if not self.path.is_dir():
-            kind = "is a file, not a folder" if self.path.exists() else "does not exist"
+        check_size(size)
+        self.path, self.size, self.left_out = readers_path(path), size, Counter()
+        if not os.path.isdir(self.path):  # false also for names that no system could hold
+            kind = "is a file, not a folder" if os.path.exists(self.path) else "does not exist"
             raise ReaderError(
                 f"The folder {self.path} {kind}; give a folder that holds pictures with captions."
             )
-        for table, read in (("captions.csv", _read_csv), ("captions.jsonl", _read_jsonl)):
+        found = _files(self.path, self.left_out)
+        for table, read in (("captions.csv", self._read_csv), ("captions.jsonl", read_jsonl)):
             if (self.path / table).is_file():
-                pairs = _from_table(self.path, table, read(self.path / table))
+                pairs = self._from_table(table, read(self.path / table), found)
                 break
         else:
-            pairs = _from_text_files(self.path)
+            pairs = self._from_text_files(found)
         for file, _ in pairs:
-            _check_is_picture(file)
+            check_picture(file)
         self.files = [file for file, _ in pairs]
         self.captions = [caption for _, caption in pairs]
+        if self.left_out:
+            counts = ", ".join(f"{count} {what}" for what, count in sorted(self.left_out.items()))
+            warnings.warn(f"Of the folder {self.path} are left out: {counts}.", ReaderWarning, stacklevel=2)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -80,104 +72,119 @@ class FolderOfPictures(torch.utils.data.Dataset):
     @cached_property
     def pictures(self) -> torch.Tensor:
         """All of them at once, `(N, 3, size, size)` float32 in [0, 1]: 48 KiB a picture at 64 pixels."""
-        return torch.stack([read_picture(file, self.size) for file in self.files])
+        pictures = torch.empty(len(self), 3, self.size, self.size)
+        for i, file in enumerate(self.files):
+            pictures[i] = read_picture(file, self.size)
+        return pictures
 
-
-def _check_is_picture(file: Path) -> None:
-    """Reads only the head of the file, which takes a fraction of a millisecond."""
-    from PIL import Image
-
-    try:
-        Image.open(file).close()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise ReaderError(
-            f"{file} is not a picture that can be read; remove it or save it as PNG or JPEG."
-        ) from None
-
-
-def _from_text_files(folder: Path) -> list[tuple[Path, str]]:
-    pictures = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-    )
-    if not pictures:
-        raise ReaderError(
-            f"The folder {folder} holds no pictures; expected files that end in {', '.join(SUFFIXES)}."
-        )
-    without = [file for file in pictures if not file.with_suffix(".txt").is_file()]
-    if len(without) == len(pictures):
-        raise ReaderError(
-            f"The folder {folder} holds no captions; expected a .txt beside each picture (such as "
-            f"{pictures[0].with_suffix('.txt').name}), or one captions.csv or captions.jsonl with "
-            "the columns file and caption."
-        )
-    if without:
-        raise ReaderError(
-            f"{len(without)} of {len(pictures)} pictures in {folder} have no caption, the first of them "
-            f"{without[0].name}; write {without[0].with_suffix('.txt').name} beside it, or move it elsewhere."
-        )
-    return [
-        (file, _caption(_read_text(file.with_suffix(".txt")), file.with_suffix(".txt"))) for file in pictures
-    ]
-
-
-def _from_table(folder: Path, table: str, rows: list[tuple[int, dict]]) -> list[tuple[Path, str]]:
-    pairs = []
-    for line, row in rows:
-        if (
-            not isinstance(row, dict)
-            or not isinstance(row.get("file"), str)
-            or not isinstance(row.get("caption"), str)
-        ):
-            raise ReaderError(
-                f"Line {line} of {folder / table} does not have both a file and a caption; add them."
+    def _from_text_files(self, found: list[Path]) -> list[tuple[Path, str]]:
+        folder = self.path
+        pictures = [file for file in found if file.suffix.lower() in SUFFIXES]
+        texts = {_stem(file): file for file in found if file.suffix.lower() == ".txt"}
+        unread = [file for file in found if file.suffix.lower() in UNREAD_SUFFIXES]
+        self.left_out.update(_unread(file) for file in unread)
+        if not pictures:
+            others = (
+                f" ({len(unread)} of kinds that are not read, such as {unread[0].name})" if unread else ""
             )
-        file = folder / row["file"]
-        if not file.is_file():
             raise ReaderError(
-                f"Line {line} of {folder / table} names {row['file']}, and there is no such file in {folder}."
+                f"The folder {folder} holds no pictures{others}; expected files that end in "
+                f"{', '.join(SUFFIXES)}."
             )
-        pairs.append((file, _caption(row["caption"], f"line {line} of {folder / table}")))
-    if not pairs:
-        raise ReaderError(
-            f"{folder / table} holds no captions; expected one line for each picture: file and caption."
-        )
-    return pairs
+        without = [file for file in pictures if _stem(file) not in texts]
+        if len(without) == len(pictures):
+            raise ReaderError(
+                f"The folder {folder} holds no captions; expected a .txt beside each picture (such as "
+                f"{pictures[0].with_suffix('.txt').name}), or one captions.csv or captions.jsonl with "
+                "the columns file and caption."
+            )
+        if without:
+            raise ReaderError(
+                f"{len(without)} of {len(pictures)} pictures in {folder} have no caption, the first of them "
+                f"{without[0].name}; write {without[0].with_suffix('.txt').name} beside it, or move it "
+                f"elsewhere."
+            )
+        alone = sorted(texts.keys() - set(map(_stem, pictures)) - set(map(_stem, unread)))
+        if alone:
+            raise ReaderError(
+                f"{len(alone)} of {len(texts)} captions in {folder} have no picture, the first of them "
+                f"{texts[alone[0]].name}; put the picture beside it, or move it elsewhere."
+            )
+        return [(file, read_caption(texts[_stem(file)])) for file in pictures]
 
+    def _read_csv(self, table: Path):
+        return read_csv(table, is_picture=lambda name: bool(name) and os.path.isfile(self.path / name))
 
-def _read_csv(table: Path) -> list[tuple[int, dict]]:
-    reader = csv.DictReader(_read_text(table).splitlines())
-    missing = {"file", "caption"} - set(reader.fieldnames or ())
-    if missing:
-        raise ReaderError(
-            f"The first line of {table} must name the columns file and caption; {missing.pop()} is missing."
-        )
-    return [(reader.line_num, row) for row in reader]
+    def _from_table(self, table: str, rows, found: list[Path]) -> list[tuple[Path, str]]:
+        pairs = [(self._named(name, line, table), caption) for line, name, caption in rows]
+        if not pairs:
+            raise ReaderError(
+                f"{self.path / table} holds no captions; expected one line for each picture: file and "
+                f"caption."
+            )
+        named = {file.resolve() for file, _ in pairs}
+        for file in found:
+            if file.suffix.lower() in SUFFIXES + UNREAD_SUFFIXES and file.resolve() not in named:
+                self.left_out[f"pictures that {table} does not name"] += 1
+        return pairs
 
-
-def _read_jsonl(table: Path) -> list[tuple[int, dict]]:
-    rows = []
-    for line, text in enumerate(_read_text(table).splitlines(), start=1):
-        if text.strip():
-            try:
-                rows.append((line, json.loads(text)))
-            except json.JSONDecodeError as error:
+    def _named(self, name: str, line: int, table: str) -> Path:
+        """The file that a row means: as it is written, with a backslash for a slash, or with its accents
+        composed in another way (a Mac takes them apart)."""
+        where = f"Line {line} of {self.path / table} names {ascii(name) if not name.isprintable() else name}"
+        for spelled in (name, name.replace("\\", "/")):
+            if os.path.isabs(spelled) or ".." in Path(spelled).parts:
                 raise ReaderError(
-                    f"Line {line} of {table} is not JSON ({error.msg}); expected an object."
-                ) from None
-    return rows
+                    f"{where}, which lies outside {self.path}; a table names files of its folder."
+                )
+            for form in (
+                spelled,
+                unicodedata.normalize("NFC", spelled),
+                unicodedata.normalize("NFD", spelled),
+            ):
+                if os.path.isfile(self.path / form):
+                    return self.path / form
+        raise ReaderError(f"{where}, and there is no such file in {self.path}.")
 
 
-def _read_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")  # spreadsheets put a byte-order mark in front
-    except UnicodeDecodeError:
-        raise ReaderError(f"{file} is not text in UTF-8; save it again with that encoding.") from None
+def _files(folder: Path, left_out: Counter) -> list[Path]:
+    """All files of a folder and its subfolders, linked ones once, in the order of their names, but for hidden
+    ones, which are counted."""
+    files, seen = [], set()
+
+    def unreadable(error: OSError):
+        left_out["folders that may not be read"] += 1
+
+    for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
+        # A link may lead to a folder that was seen, or back to its own parent.
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        for name in folders:
+            if is_hidden(name):
+                for _, _, inside in os.walk(os.path.join(place, name)):
+                    count = sum(Path(file).suffix.lower() in SUFFIXES for file in inside)
+                    if count:
+                        left_out["pictures in hidden folders"] += count
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for name in names:
+            if not is_hidden(name):
+                files.append(Path(place) / name)
+            elif Path(name).suffix.lower() in SUFFIXES:
+                left_out["hidden pictures"] += 1
+    return sorted(file for file in files if os.path.isfile(file))
 
 
-def _caption(text: str, where) -> str:
-    caption = " ".join(text.split())
-    if not caption:
-        raise ReaderError(f"The caption in {where} is empty; write what the picture shows.")
-    return caption
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is a program's and not the reader's."""
+    return name.startswith(".") or name.lower() in HIDDEN
+
+
+def _stem(file: Path) -> tuple[str, str]:
+    return str(file.parent), unicodedata.normalize("NFC", file.stem)
+
+
+def _unread(file: Path) -> str:
+    return f"{file.suffix.lower()} files, a kind of picture that is not read (save them as PNG or JPEG)"

@@ -156,19 +156,19 @@ def _load(source: dict, size: int, split: str, progress: bool) -> tuple[Tensor, 
     if kind == "shards":
         from dalle_edu.data.shards import Shards
 
-        return _stack(list(Shards(source["path"], size=size)), None, progress, "shards")
+        return _stack(Shards(source["path"], size=size), None, progress, "shards")
     raise unknown_name("kind of data", str(kind), KINDS)
 
 
 def _stack(items, length: int | None, progress: bool, what: str) -> tuple[Tensor, list[list[str]]]:
+    """The pictures of a data set in 8 bits, and their captions. One at a time, so that next to the result no
+    more than one picture of 32 bits is in memory; `length` is None where only reading to the end tells it."""
     from tqdm.auto import tqdm
 
-    length = len(items) if length is None else length
-    pictures, captions = [], []
-    for i in tqdm(range(length), desc=what, disable=not progress, mininterval=1.0):
-        image, caption = items[i]
-        pictures.append((image * 255).round().to(torch.uint8).numpy())
+    pixels, shape, captions = bytearray(), (3, 1, 1), []
+    each = items if length is None else (items[i] for i in range(length))
+    for image, caption in tqdm(each, desc=what, total=length, disable=not progress, mininterval=1.0):
+        pixels += (image * 255).round().to(torch.uint8).numpy().tobytes()
+        shape = tuple(image.shape)
         captions.append([caption])
-    return torch.from_numpy(np.stack(pictures)) if pictures else torch.empty(
-        0, 3, 1, 1, dtype=torch.uint8
-    ), captions
+    return torch.from_numpy(np.frombuffer(pixels, np.uint8).reshape(-1, *shape)), captions

@@ -1,20 +1,34 @@
 """More pictures than one machine can hold: tar files ("shards") that are read from beginning to end.
 
 A hard disk or a network reads one long file much faster than a million small ones. The layout is
-WebDataset's: a shard is an ordinary tar, and files that share a name belong together, `000017.png` and
-`000017.txt`. The price is that a shard is iterated and not indexed; whatever fits a machine is better kept
-map-style (`FolderOfPictures`).
+WebDataset's: a shard is an ordinary tar, and files that share a name up to its first dot belong together,
+`000017.png` and `000017.txt`. The price is that a shard is iterated and not indexed; whatever fits a machine
+is better kept map-style (`FolderOfPictures`). Pictures and captions obey the same rules as there.
 """
 
+from __future__ import annotations
+
+import contextlib
 import glob
+import importlib
 import io
+import os
 import random
-from pathlib import Path
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 
 import torch
 
-from dalle_edu.data.folder import SUFFIXES, read_picture
+from dalle_edu.data.folder import is_hidden
+from dalle_edu.data.pictures import SUFFIXES, check_size, read_picture
+from dalle_edu.data.tables import LONGEST, caption_of, clean_caption
 from dalle_edu.errors import ReaderError
+from dalle_edu.files import readers_path, replacing
+
+MOST_BYTES = 2**28  # of one file in a shard
+PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "lzma"}
+BLOCK = 512  # a tar is made of such blocks, and ends with blocks of zeros
 
 
 class Shards(torch.utils.data.IterableDataset):
@@ -24,11 +38,13 @@ class Shards(torch.utils.data.IterableDataset):
     `shuffle`: how many pictures wait in a buffer from which one is drawn at random (0: the stored order); the
     shards change places too. `seed` and the number of the pass decide the order (in the workers of a
     `DataLoader`, PyTorch's own seed as well). Each process of a distributed run, and each worker of a
-    `DataLoader`, reads its own shards, so there should be more shards than readers. Raises `ReaderError` for
-    a missing shard, a file that is no tar, a picture that cannot be read or has no caption.
+    `DataLoader`, reads its own shards, so there should be more shards than readers. Nothing is unpacked to
+    the disk. Raises `ReaderError` for a missing shard, a file that is no tar, one that lacks its end, holds
+    links or names that lead out of it, a picture that cannot be read, and one without a caption of its own.
     """
 
     def __init__(self, paths: str | Path | list, size: int = 64, shuffle: int = 0, seed: int = 0):
+        check_size(size)
         self.paths, self.size, self.shuffle, self.seed, self.passes = _expand(paths), size, shuffle, seed, 0
 
     def __iter__(self):
@@ -41,77 +57,190 @@ class Shards(torch.utils.data.IterableDataset):
         stages = [wds.SimpleShardList(self.paths), wds.split_by_node, wds.split_by_worker]
         if self.shuffle:
             stages.append(wds.shuffle(len(self.paths), initial=len(self.paths), rng=order))
-        stages.append(wds.tarfile_to_samples(_stop))
+        stages.append(_samples)
         if self.shuffle:
             stages.append(wds.shuffle(self.shuffle, initial=self.shuffle, rng=order))
         for sample in wds.DataPipeline(*stages):
             yield self._item(sample)
 
     def _item(self, sample: dict) -> tuple[torch.Tensor, str]:
-        name = f"{sample['__key__']} in {sample['__url__']}"
-        suffix = next((suffix for suffix in SUFFIXES if suffix[1:] in sample), None)
-        if suffix is None or "txt" not in sample:
+        name, files = f"{sample['__key__']} in {sample['__url__']}", sample["files"]
+        suffix = next((suffix for suffix in SUFFIXES if suffix in files), None)
+        if suffix is None or ".txt" not in files:
+            what = "picture of a kind that is read" if suffix is None else "caption (.txt)"
             raise ReaderError(
-                f"{name} has no {'picture' if suffix is None else 'caption (.txt)'}; each picture needs both."
+                f"{name} has no {what}, only {', '.join(sorted(files))}; each picture needs both."
             )
-        image = read_picture(io.BytesIO(sample[suffix[1:]]), self.size, name + suffix)
-        return image, " ".join(sample["txt"].decode("utf-8", errors="replace").split())
+        picture, text = (f"{sample['__key__']}{end} in {sample['__url__']}" for end in (suffix, ".txt"))
+        return read_picture(io.BytesIO(files[suffix]), self.size, picture), caption_of(files[".txt"], text)
 
 
 def write_shards(dataset, folder: str | Path, per_shard: int = 1000) -> list[Path]:
     """Writes a map-style data set of `(image, caption)` as `pictures-000000.tar` and on; returns the paths.
 
-    Images become PNG, rounded to 8 bits. Raises `ReaderError` when the folder already holds shards: nothing
-    is overwritten.
+    Images become PNG, rounded to 8 bits. Each shard is there whole or not at all. Raises `ReaderError` when
+    the folder already holds shards: nothing is overwritten.
     """
     import webdataset as wds
     from PIL import Image
 
-    folder = Path(folder)
-    if list(folder.glob("pictures-*.tar")):
+    folder = readers_path(folder)
+    if per_shard < 1:
+        raise ReaderError(f"{per_shard} pictures a shard are asked for; at least one is needed.")
+    if folder.is_dir() and list(folder.glob("pictures-*.tar")):
         raise ReaderError(
             f"The folder {folder} already holds shards; choose an empty one, so that nothing is lost."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    written = wds.ShardWriter(
-        "pictures-%06d.tar", maxcount=per_shard, verbose=0, opener=lambda name: (folder / name).open("wb")
-    )
-    with written as shards:
-        for index in range(len(dataset)):
-            image, caption = dataset[index]
-            file = io.BytesIO()
-            Image.fromarray((image * 255).round().byte().permute(1, 2, 0).numpy()).save(file, "PNG")
-            shards.write({"__key__": f"{index:09d}", "png": file.getvalue(), "txt": caption.encode()})
-    return sorted(folder.glob("pictures-*.tar"))
+    paths = []
+    for first in range(0, len(dataset), per_shard):
+        path = folder / f"pictures-{len(paths):06d}.tar"
+        with replacing(path) as temporary, temporary.open("wb") as opened, wds.TarWriter(opened) as shard:
+            for index in range(first, min(first + per_shard, len(dataset))):
+                image, caption = dataset[index]
+                caption = clean_caption(caption, f"item {index}")  # what would be refused is not written
+                file = io.BytesIO()
+                Image.fromarray((image * 255).round().byte().permute(1, 2, 0).numpy()).save(file, "PNG")
+                shard.write({"__key__": f"{index:09d}", "png": file.getvalue(), "txt": caption.encode()})
+        paths.append(path)
+    return paths
+
+
+def _samples(shards: Iterable[dict]) -> Iterator[dict]:
+    """From shards, {"url": path}, the files that share a name, as {"__key__", "__url__", "files"}; the files
+    by their suffix."""
+    for shard in shards:
+        path, sample, any_yet = shard["url"], None, False
+        for name, content in _members(path):
+            stem, dot, suffix = PurePosixPath(name).name.partition(".")
+            key = str(PurePosixPath(name).with_name(stem)) if stem else name
+            suffix = dot + suffix.lower()
+            if sample is None or sample["__key__"] != key:
+                if sample is not None:
+                    yield sample
+                sample = {"__key__": key, "__url__": path, "files": {}}
+            if suffix in sample["files"]:
+                raise ReaderError(f"{name} is twice in {path}; each picture needs a name of its own.")
+            sample["files"][suffix], any_yet = content, True
+        if not any_yet:
+            raise ReaderError(f"{path} holds no pictures; write it again, or leave it out.")
+        yield sample
+
+
+def _members(path: str) -> Iterator[tuple[str, bytes]]:
+    """The plain files of a tar, in order: (name, content). Raises ReaderError where it cannot be trusted to
+    be whole: what stands in it would be less than what was written."""
+    try:
+        with _unpacked(path) as stream, tarfile.open(fileobj=_Bounded(stream, path), mode="r:") as tar:
+            for entry in tar:
+                name = entry.name
+                parts = PurePosixPath(name).parts
+                if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+                    raise ReaderError(
+                        f"{path} holds the name {ascii(name)}, which leads out of it; write it again."
+                    )
+                if entry.isdir() or any(map(is_hidden, parts)):
+                    continue
+                if not entry.isreg():
+                    raise ReaderError(
+                        f"{name} in {path} is a link or a device and no file; write the tar again with "
+                        f"the files "
+                        "themselves (tar --dereference)."
+                    )
+                most = 4 * LONGEST + 4 if name.lower().endswith(".txt") else MOST_BYTES
+                if entry.size > most:
+                    raise ReaderError(
+                        f"{name} in {path} has {entry.size:,} bytes; at most {most:,} are read."
+                    )
+                yield name, tar.extractfile(entry).read()
+                tar.members = []  # or a long shard's list of names would fill the memory
+            _check_end(tar, path)
+    except ReaderError:
+        raise
+    except FileNotFoundError:
+        raise ReaderError(f"There is no shard {path}; expected local tar files.") from None
+    except PermissionError as error:
+        raise ReaderError(f"{path} cannot be opened: {error.strerror}.") from None
+    except (
+        Exception
+    ) as error:  # tarfile, and what unpacks for it, raise much: ReadError, zlib.error, EOFError
+        raise ReaderError(
+            f"{path} is no tar file, or is cut short ({error}); write or copy it again."
+        ) from None
+
+
+@contextlib.contextmanager
+def _unpacked(path: str):
+    """The bytes of a tar, which may have been packed by gzip, bzip2 or xz, as an open file."""
+    with open(path, "rb") as file:
+        start = file.read(6)
+        file.seek(0)
+        kind = next((kind for magic, kind in PACKED.items() if start.startswith(magic)), None)
+        if kind is None:
+            yield file
+        else:
+            with importlib.import_module(kind).open(file) as unpacked:
+                yield unpacked
+
+
+class _Bounded:
+    """An open file that reads at most `MOST_BYTES` at once: a header may claim a name of gigabytes."""
+
+    def __init__(self, file, path: str):
+        self.file, self.path, self.seek, self.tell = file, path, file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= MOST_BYTES:
+            raise ReaderError(
+                f"{self.path} claims a part of {size:,} bytes; at most {MOST_BYTES:,} are read."
+            )
+        return self.file.read(size)
+
+
+def _check_end(tar: tarfile.TarFile, path: str) -> None:
+    """A tar ends with blocks of zeros. `tarfile` takes the end of the file, and a damaged header, for it too,
+    and never looks behind the first such block."""
+    tar.fileobj.seek(tar.offset)
+    block = tar.fileobj.read(BLOCK)
+    if len(block) < BLOCK or any(block):
+        raise ReaderError(
+            f"{path} is cut short or damaged: it does not end as a tar does, so pictures may be missing; "
+            f"write or "
+            "copy it again."
+        )
+    while block := tar.fileobj.read(2**20):
+        if any(block):
+            raise ReaderError(
+                f"{path} goes on after its end, so pictures would be left out; were two tars written into "
+                f"one?"
+            )
 
 
 def _expand(paths) -> list[str]:
-    from braceexpand import braceexpand
+    from braceexpand import UnbalancedBracesError, braceexpand
 
-    found = []
-    for pattern in [paths] if isinstance(paths, str | Path) else paths:
-        for path in braceexpand(str(pattern), escape=False):
-            files = sorted(glob.glob(path)) if any(sign in path for sign in "*?[") else [path]
-            missing = [file for file in files if not Path(file).is_file()]
+    if not isinstance(paths, str | os.PathLike | Iterable):
+        raise ReaderError(
+            f"The shards are given as {paths!r}; expected a path, a pattern, or a list of them."
+        )
+    found: list[str] = []
+    for pattern in [paths] if isinstance(paths, str | os.PathLike) else paths:
+        path = readers_path(pattern)
+        if os.path.isfile(path):  # a name may hold brackets and mean them
+            found.append(str(path.absolute()))
+            continue
+        try:
+            spelled = list(braceexpand(str(path), escape=False))
+        except UnbalancedBracesError:
+            spelled = [str(path)]
+        for each in spelled:
+            files = sorted(glob.glob(each)) if any(sign in each for sign in "*?[") else [each]
+            missing = [file for file in files if not os.path.isfile(file)]
             if not files or missing:
                 raise ReaderError(
-                    f"There is no shard {missing[0] if missing else path}; expected local tar files."
+                    f"There is no shard {missing[0] if missing else each}; expected local tar files."
                 )
-            # As an address, so that no letter of a path (a drive's colon, a percent sign) means anything
-            # else.
-            found += [Path(file).absolute().as_uri() for file in files]
+            found += [str(Path(file).absolute()) for file in files]
     if not found:
         raise ReaderError("No shards were given; expected at least one tar file.")
     return found
-
-
-def _stop(error: Exception) -> bool:
-    """WebDataset asks what to do about an unreadable shard: stop, and say which one."""
-    if isinstance(error, ReaderError):
-        raise error
-    where = next(
-        (text for text in error.args if isinstance(text, str) and text.startswith("file:")), "A shard"
-    )
-    raise ReaderError(
-        f"{where} is no tar file, or is cut short ({error.args[0]}); write or copy it again."
-    ) from None
