@@ -4,7 +4,12 @@ Every picture mask is one list of lags: query `q` may read key `k` where `q - k`
 order). Source: Ramesh et al. 2021 (arXiv 2102.12092), section 2.2, appendix B.1 and figure 11.
 """
 
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
 import torch
+from torch.utils._pytree import tree_map_only
 
 from dalle_edu.errors import ReaderError, unknown_name
 
@@ -106,6 +111,58 @@ def arrival(masks, source: int) -> torch.Tensor:
         known = known | (mask & known).any(dim=1)
         layers[known & (layers < 0)] = layer
     return layers
+
+
+@lru_cache(maxsize=256)
+def kept(make: Callable, device: torch.device, *arguments):
+    """`make(*arguments)`, its tensors on `device`, made once: all layers and steps ask for the same few masks.
+
+    `make` is a function of this module, or one that gives what it says in another form. Every layer gets its
+    mask here.
+    """
+    # A tensor that was made while nothing is recorded could never be used where gradients are.
+    with torch.inference_mode(False):
+        return tree_map_only(torch.Tensor, lambda tensor: tensor.to(device), make(*arguments))
+
+
+def to_add(mask: torch.Tensor) -> torch.Tensor:
+    """A boolean mask as numbers to add to scores: 0 where it is True, -inf elsewhere. float32, same shape."""
+    return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -torch.inf)
+
+
+def mask_to_add(kind: str, text_length: int, grid: tuple[int, int], kernel: int = 11) -> torch.Tensor:
+    """`attention_mask` as numbers to add to scores: (L, L) float32."""
+    return to_add(attention_mask(kind, text_length, grid, kernel))
+
+
+def keys_to_add(kind: str, grid: tuple[int, int], kernel: int = 11) -> tuple[torch.Tensor, torch.Tensor]:
+    """`picture_keys`, the valid ones as numbers to add to scores: (N, K) int64 and float32."""
+    indices, valid = picture_keys(kind, grid, kernel)
+    return indices, to_add(valid)
+
+
+def lags_to_add(kind: str, grid: tuple[int, int], kernel: int = 11) -> tuple[int, int, torch.Tensor | None]:
+    """`picture_lags` as a slice: every `step`-th key, back to the `longest` lag.
+
+    Where that takes in keys that the mask leaves out ("conv": those between two rows of its window), a tensor
+    to add to the scores has -inf for them; elsewhere None. Returns step, longest, tensor.
+    """
+    lags = picture_lags(kind, grid, kernel)
+    longest, step = int(lags.max()), math.gcd(*lags.tolist()) or 1
+    blocked = to_add(allowed_lags(kind, grid, kernel)[: longest + 1 : step].flip(0))
+    return step, longest, blocked if blocked.isinf().any() else None
+
+
+def causal_to_add(length: int) -> torch.Tensor:
+    """0 where a key is the query or before it, -inf elsewhere: (length, length) float32."""
+    return to_add(torch.ones(length, length, dtype=torch.bool).tril())
+
+
+def allowed_lags(kind: str, grid: tuple[int, int], kernel: int = 11) -> torch.Tensor:
+    """`picture_lags` as a table: (height * width,) bool, True at each lag that is allowed."""
+    allowed = torch.zeros(grid[0] * grid[1], dtype=torch.bool)
+    allowed[picture_lags(kind, grid, kernel)] = True
+    return allowed
 
 
 def _check(kind: str, grid: tuple[int, int], kernel: int) -> tuple[int, int]:

@@ -5,7 +5,6 @@ keys under one softmax. Source: Ramesh et al. 2021 (arXiv 2102.12092), section 2
 al. 2019.
 """
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -15,7 +14,16 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from dalle_edu.errors import ReaderError, unknown_name
-from dalle_edu.masks import attention_mask, picture_keys, picture_lags
+from dalle_edu.masks import (
+    allowed_lags,
+    attention_mask,
+    causal_to_add,
+    kept,
+    keys_to_add,
+    mask_to_add,
+    picture_lags,
+    to_add,
+)
 
 FORMS = ("auto", "blocked", "gather", "dense", "flex")
 # Below these numbers of picture tokens "auto" takes the dense form: measured to be faster there, in float32
@@ -70,8 +78,9 @@ def sparse_attention(
     if form == "dense":
         stream = (query.device, kind, text_length, grid, kernel)
         if _fused(query):
-            return scaled_dot_product_attention(query, key, value, attn_mask=_mask_on(*stream))
-        return _plain(query, key, value, _mask_to_add(*stream))
+            mask = kept(attention_mask, *stream)
+            return scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return _plain(query, key, value, kept(mask_to_add, *stream))
     if form == "blocked" and kind == "conv" and grid[1] < kernel // 2:
         form = "gather"  # a window wider than two rows of the picture has no tiles
     attend = {"row": _row, "column": _column, "conv": _conv}[kind] if form == "blocked" else _gather
@@ -135,7 +144,7 @@ def _causal(query, key, value):
     """Every query reads all up to itself."""
     if _fused(query):
         return scaled_dot_product_attention(query, key, value, is_causal=True)
-    return _plain(query, key, value, _causal_blocked(query.device, query.shape[2]))
+    return _plain(query, key, value, kept(causal_to_add, query.device, query.shape[2]))
 
 
 def _softmax(scores):
@@ -162,9 +171,9 @@ def _one_softmax(query, near_key, near_value, text_key, text_value, blocked):
 
 def _gather(query, key, value, text_key, text_value, kind, grid, kernel):
     """Every query is a block of its own, with its own copy of the keys that it may read."""
-    indices, valid = (one.to(query.device) for one in picture_keys(kind, grid, kernel))
+    indices, blocked = kept(keys_to_add, query.device, kind, grid, kernel)
     near = key[:, :, indices], value[:, :, indices]  # (batch, heads, positions, keys, head_size)
-    seen = _one_softmax(query[:, :, :, None], *near, text_key, text_value, _to_add(valid[:, None]))
+    seen = _one_softmax(query[:, :, :, None], *near, text_key, text_value, blocked[:, None])
     return seen.flatten(2, 3)
 
 
@@ -175,7 +184,7 @@ def _row(query, key, value, text_key, text_value, kind, grid, kernel):
         rows = states.unflatten(2, grid)  # (batch, heads, height, width, head_size)
         return torch.cat([pad(rows[:, :, :-1], (0, 0, 0, 0, 1, 0)), rows], dim=3)
 
-    blocked = _row_blocked(query.device, grid)
+    blocked = kept(_near_to_add, query.device, kind, grid, kernel, _rows, _rows_and_above)
     near = with_row_above(key), with_row_above(value)
     return _one_softmax(query.unflatten(2, grid), *near, text_key, text_value, blocked).flatten(2, 3)
 
@@ -183,7 +192,7 @@ def _row(query, key, value, text_key, text_value, kind, grid, kernel):
 def _column(query, key, value, text_key, text_value, kind, grid, kernel):
     """A block is a column, which reads only itself. Transposed (appendix B.1), its states are neighbours."""
     query, key, value = (states.unflatten(2, grid).transpose(2, 3) for states in (query, key, value))
-    blocked = _causal_blocked(query.device, grid[0])
+    blocked = kept(causal_to_add, query.device, grid[0])
     seen = _one_softmax(query, key, value, text_key, text_value, blocked)
     return seen.transpose(2, 3).flatten(2, 3)
 
@@ -193,7 +202,7 @@ def _conv(query, key, value, text_key, text_value, kind, grid, kernel):
     height, width = grid
     rows, columns = _tile(height, width, kernel // 2)
     down, across = -(-height // rows), width // columns  # tiles
-    blocked = _conv_blocked(query.device, grid, kernel, rows, columns)
+    blocked = kept(_near_to_add, query.device, kind, grid, kernel, _tiles, _tiles_and_margins)
     query = pad(query, (0, 0, 0, (down * rows - height) * width)).unflatten(2, (down, rows, across, columns))
     # (batch, heads, tiles, rows * columns, head_size)
     query = query.transpose(3, 4).flatten(4, 5).flatten(2, 3)
@@ -247,48 +256,50 @@ def _product(rows, columns):
     return torch.cartesian_prod(torch.tensor(rows), torch.tensor(columns)).T
 
 
-def _to_add(mask):
-    return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -math.inf)
+def _near_to_add(kind, grid, kernel, query_positions, key_positions):
+    """Which near keys the queries of a block may read, as numbers to add: (blocks, size, near).
+
+    The arguments are functions that give the places of queries and keys in the picture, (blocks, size) and
+    (blocks, near), from `grid` and `kernel`; a place above the picture is negative.
+    """
+    queries, keys = query_positions(grid, kernel), key_positions(grid, kernel)
+    lags = queries[:, :, None] - keys[:, None]
+    may_look = (lags >= 0) & (lags < grid[0] * grid[1]) & (keys >= 0)[:, None]
+    may_look &= allowed_lags(kind, grid, kernel)[lags.clamp(0, grid[0] * grid[1] - 1)]
+    # In a narrow picture a key can stand twice among those of a tile: the first one counts.
+    order = keys.sort(stable=True)
+    again = torch.zeros_like(keys, dtype=torch.bool)
+    again[:, 1:] = order.values[:, 1:] == order.values[:, :-1]
+    may_look &= ~torch.zeros_like(again).scatter_(1, order.indices, again)[:, None]
+    return to_add(may_look)
 
 
-@lru_cache(maxsize=32)
-def _mask_on(device, kind, text_length, grid, kernel):
-    return attention_mask(kind, text_length, grid, kernel).to(device)
+def _rows(grid, kernel):
+    """(height, width): the places of each row."""
+    return torch.arange(grid[0] * grid[1]).view(grid)
 
 
-@lru_cache(maxsize=32)
-def _mask_to_add(device, kind, text_length, grid, kernel):
-    return _to_add(_mask_on(device, kind, text_length, grid, kernel))
+def _rows_and_above(grid, kernel):
+    """(height, 2 * width): the places of each row after those of the row above it."""
+    rows = _rows(grid, kernel)
+    return torch.cat([rows - grid[1], rows], dim=1)
 
 
-@lru_cache(maxsize=32)
-def _row_blocked(device, grid):
-    """(height, width, 2 * width): keys of the row above from the query's column on, of its own up to it."""
-    height, width = grid
-    query, key = torch.arange(width)[:, None], torch.arange(width)
-    mask = torch.cat([key >= query, key <= query], dim=1).repeat(height, 1, 1)
-    mask[0, :, :width] = False  # nothing is above the first row
-    return _to_add(mask).to(device)
+def _tiles(grid, kernel):
+    """(tiles, rows * columns): the places of each tile, of which the last may lie below the picture."""
+    rows, columns = _tile(*grid, kernel // 2)
+    top, left = _product(range(0, grid[0], rows), range(0, grid[1], columns))[..., None]
+    row, column = _product(range(rows), range(columns))
+    return (top + row) * grid[1] + left + column
 
 
-@lru_cache(maxsize=32)
-def _causal_blocked(device, length):
-    return _to_add(torch.ones(length, length, dtype=torch.bool).tril()).to(device)
-
-
-@lru_cache(maxsize=32)
-def _conv_blocked(device, grid, kernel, rows, columns):
-    """(tiles, rows * columns, near): is the key's offset (dy, dx) in the window and not in the future?"""
-    (height, width), half = grid, kernel // 2
-    query_row, query_column = _product(range(rows), range(columns))[..., None]
-    key_row, key_column = _product(range(-half, rows), range(-half, columns + half))
-    dy, dx = key_row - query_row, key_column - query_column
-    mask = (dy >= -half) & (dx.abs() <= half) & ((dy < 0) | ((dy == 0) & (dx <= 0)))
-    # In a narrow picture a key can stand twice in the window, as (dy, dx) and (dy + 1, dx - width): keep one.
-    mask &= ~((dx - width >= -half) & (dy + 1 <= 0))
-    top, left = _product(range(0, height, rows), range(0, width, columns))[..., None]
-    exists = (top + key_row) * width + left + key_column >= 0
-    return _to_add(mask & exists[:, None]).to(device)
+def _tiles_and_margins(grid, kernel):
+    """(tiles, near): the places of each tile with half a kernel above, to the left and to the right."""
+    half = kernel // 2
+    rows, columns = _tile(*grid, half)
+    top, left = _product(range(0, grid[0], rows), range(0, grid[1], columns))[..., None]
+    row, column = _product(range(-half, rows), range(-half, columns + half))
+    return (top + row) * grid[1] + left + column
 
 
 def _flex(query, key, value, kind, text_length, grid, kernel):
@@ -316,8 +327,7 @@ def flex_mask(kind: str, text_length: int, grid: tuple[int, int], kernel: int = 
     For "column" both positions count in the transposed picture, column after column.
     """
     height, width = grid
-    allowed = torch.zeros(height * width, dtype=torch.bool, device=device)
-    allowed[picture_lags(kind, grid, kernel).to(device)] = True
+    allowed = kept(allowed_lags, torch.device(device), kind, tuple(grid), kernel)
 
     def may_look(batch, head, query, key):
         lag = query - key

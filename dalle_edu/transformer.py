@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dalle_edu.errors import ReaderError
-from dalle_edu.masks import attention_mask, layer_kinds, picture_keys, picture_lags
+from dalle_edu.masks import attention_mask, kept, keys_to_add, lags_to_add, layer_kinds
 from dalle_edu.sparse import sparse_attention
 
 
@@ -60,35 +59,6 @@ class TransformerConfig:
         return self.text_length + self.picture_length
 
 
-@lru_cache(maxsize=32)
-def mask_on(device: torch.device, kind: str, text_length: int, grid: tuple[int, int], kernel: int) -> Tensor:
-    """`attention_mask` on a device; kept, because every layer and every step asks for the same few."""
-    return attention_mask(kind, text_length, grid, kernel).to(device)
-
-
-@lru_cache(maxsize=32)
-def keys_on(device: torch.device, kind: str, grid: tuple[int, int], kernel: int) -> tuple[Tensor, Tensor]:
-    """`picture_keys` on a device, the invalid ones as -inf to add to scores: (N, K) int64 and float32."""
-    indices, valid = picture_keys(kind, grid, kernel)
-    return indices.to(device), torch.zeros(valid.shape).masked_fill(~valid, -math.inf).to(device)
-
-
-@lru_cache(maxsize=32)
-def lags_on(
-    device: torch.device, kind: str, grid: tuple[int, int], kernel: int
-) -> tuple[int, int, Tensor | None]:
-    """`picture_lags` as a slice: every `step`-th key, back to the `longest` lag.
-
-    Where that takes in keys that the mask leaves out ("conv": those between two rows of its window), a tensor
-    to add to the scores has -inf for them; elsewhere None. Returns step, longest, tensor.
-    """
-    lags = picture_lags(kind, grid, kernel)
-    longest, step = int(lags.max()), math.gcd(*lags.tolist()) or 1
-    blocked = torch.full((longest // step + 1,), -math.inf)
-    blocked[-1 - lags // step] = 0.0
-    return step, longest, blocked.to(device) if blocked.isinf().any() else None
-
-
 class Attention(nn.Module):
     """Multi-head self-attention under the mask of one `kind`: text to text, picture to text and picture to
     picture in one operation, normalised together (section 2.2)."""
@@ -112,7 +82,8 @@ class Attention(nn.Module):
         if length == c.length:
             mixed = sparse_attention(query, key, value, self.kind, c.text_length, c.grid, c.kernel)
         else:  # no whole rows and columns to share work between: every score, and the mask
-            mask = mask_on(x.device, self.kind, c.text_length, c.grid, c.kernel)[:length, :length]
+            mask = kept(attention_mask, x.device, self.kind, c.text_length, c.grid, c.kernel)
+            mask = mask[:length, :length]
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.out(mixed.transpose(1, 2).reshape(x.shape))
 
@@ -147,13 +118,13 @@ class Attention(nn.Module):
         """
         c, keys, values = self.config, cache["keys"], cache["values"]
         if isinstance(position, Tensor):
-            indices, blocked = keys_on(key.device, self.kind, c.grid, c.kernel)
+            indices, blocked = kept(keys_to_add, key.device, self.kind, c.grid, c.kernel)
             indices, blocked = indices.index_select(0, position)[0], blocked.index_select(0, position)[0]
             keys.index_copy_(3, position, key[..., None, :])
             values.index_copy_(3, position, value[..., None, :])
             return keys.index_select(3, indices), values.index_select(3, indices), blocked
         keys[..., position, :], values[..., position, :] = key, value
-        step, longest, blocked = lags_on(key.device, self.kind, c.grid, c.kernel)
+        step, longest, blocked = kept(lags_to_add, key.device, self.kind, c.grid, c.kernel)
         count = min(longest, position) // step + 1
         seen = slice(position - (count - 1) * step, position + 1, step)
         return keys[..., seen, :], values[..., seen, :], None if blocked is None else blocked[-count:]

@@ -12,8 +12,11 @@ from dalle_edu.masks import (
     KINDS,
     arrival,
     attention_mask,
+    kept,
+    lags_to_add,
     layer_kinds,
     mask_entries,
+    mask_to_add,
     picture_keys,
     picture_lags,
 )
@@ -208,3 +211,46 @@ def test_in_the_paper_the_last_pixel_knows_of_the_first_after_two_layers_and_row
 def test_a_depth_below_one_is_refused():
     with pytest.raises(ReaderError, match="depth"):
         layer_kinds(0)
+
+
+# ---- one way to the layers
+
+
+def test_a_mask_is_made_once_and_can_be_used_where_gradients_are(monkeypatch):
+    arguments = (torch.device("cpu"), "conv", 3, (4, 5), 3)
+    with torch.inference_mode():
+        first = kept(mask_to_add, *arguments)
+    assert kept(mask_to_add, *arguments) is first
+    x = torch.zeros(first.shape, requires_grad=True)
+    (x + first).softmax(-1).square().sum().backward()
+    assert torch.equal(first == 0, attention_mask(*arguments[1:]))
+    assert torch.equal(first == -torch.inf, ~attention_mask(*arguments[1:]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("grid", [(4, 5), (1, 3), (7, 2)])
+def test_lags_as_a_slice_name_the_keys_of_the_mask(kind, grid):
+    step, longest, blocked = lags_to_add(kind, grid, 3)
+    positions = grid[0] * grid[1]
+    mask = attention_mask(kind, 0, grid, 3)
+    for query in range(positions):
+        count = min(longest, query) // step + 1
+        keys = torch.arange(query - (count - 1) * step, query + 1, step)
+        seen = keys if blocked is None else keys[blocked[-count:] == 0]
+        assert seen.tolist() == mask[query].nonzero().flatten().tolist()
+
+
+def test_every_layer_gets_its_mask_from_the_one_cache():
+    from dalle_edu.transformer import Transformer, TransformerConfig
+
+    before = kept.cache_info().misses
+    kinds = ("row", "column", "conv", "dense")
+    model = Transformer(TransformerConfig(3, (3, 7), 8, 4, 2, 3, kinds))
+    model(torch.zeros(1, 24, 8)), model(torch.zeros(1, 9, 8))
+    made = kept.cache_info().misses - before
+    _, cache = model.prefill(torch.zeros(1, 3, 8), 1)
+    with torch.no_grad():
+        model.step(torch.zeros(1, 8), 0, cache)
+    assert kept.cache_info().misses == before + made + len(kinds)
+    model(torch.zeros(1, 24, 8)), model(torch.zeros(1, 9, 8))
+    assert kept.cache_info().misses == before + made + len(kinds)
