@@ -115,7 +115,7 @@ def arrival(masks, source: int) -> torch.Tensor:
 
 @lru_cache(maxsize=256)
 def kept(make: Callable, device: torch.device, *arguments):
-    """`make(*arguments)`, its tensors on `device`, made once: all layers and steps ask for the same few masks.
+    """`make(*arguments)`, its tensors on `device`, made once: all layers ask for the same few.
 
     `make` is a function of this module, or one that gives what it says in another form. Every layer gets its
     mask here.
