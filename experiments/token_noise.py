@@ -1,14 +1,21 @@
 """Must a transformer see its own past rightly?  `python experiments/token_noise.py FOLDER [--noise 0 0.2]`.
 
-A small transformer (128 wide, 6 deep) learns the attributes family alone, with the dVAE and the tokenizer of
-FOLDER, once for each `--noise`: up to that share of a picture's tokens is seen wrongly in training
-(`with_noise` of `dalle_edu.dalle`). On the way and at the end it draws, at temperature 1 and from tokens that
-nobody disturbs: captions that training shows ("trained") and captions that it never shows ("held out"); the
-family's judge reads the drawings. Eleven to fourteen minutes a noise on a core with other work.
+A small transformer (128 wide, 6 deep, unless told otherwise) learns some families of scenes, with the dVAE
+and the tokenizer of FOLDER, once for each `--noise` and each of the `--seeds`: up to that share of a
+picture's tokens is seen wrongly in training (`with_noise` of `dalle_edu.dalle`). Two noises of one seed start
+from the same weights and see the same pictures in the same order, for equally many steps;
+"processor_seconds" says what the training alone took. On the way (`--marks` times) and at the end it draws,
+at temperature 1 and from tokens that nobody disturbs: captions that training shows ("validation") and
+captions that it never shows ("held out"); each family's judge reads the drawings. Chapter 9 (09-noise.jsonl)
+used the defaults, eleven to fourteen minutes a noise on a core with other work; chapter 12 (12-noise.jsonl)
+
+    --families attributes solids --length 4000 --seeds 0 1 2 --width 64 --depth 4 --batch-size 16
+    --steps 400 --marks 1 --precision float32
 """
 
 import argparse
 import dataclasses
+import itertools
 import time
 from pathlib import Path
 
@@ -19,6 +26,7 @@ from dalle_edu.configs import read_config
 from dalle_edu.dalle import Dalle, with_noise
 from dalle_edu.data import Scenes
 from dalle_edu.data.mixture import mixture
+from dalle_edu.data.scenes import FAMILIES
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.evaluate.figures import count_right, verdicts
 from dalle_edu.sampling import sample_tokens
@@ -27,23 +35,30 @@ from dalle_edu.train.appearance import learn_from_appearance
 from dalle_edu.train.loop import Run, load_weights, train
 from dalle_edu.train.run import machine, precomputed_tokens
 
-SHAPE = {"width": 128, "depth": 6, "heads": 2}
-SOURCE = {"kind": "scenes", "family": "attributes", "length": 20_000}
 DRAWN = {"validation": 128, "held_out": 128}
-MARKS = 3  # so often it is looked at
+HEAD = 64  # width of one
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--noise", type=float, nargs="+", default=[0.0, 0.2])
+    parser.add_argument("--families", nargs="+", default=["attributes"], choices=list(FAMILIES))
+    parser.add_argument("--length", type=int, default=20_000, help="training pictures of each family")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--width", type=int, default=128, help="a multiple of 64, the size of a head")
+    parser.add_argument("--depth", type=int, default=6)
+    parser.add_argument("--batch-size", type=int, help="if not the configuration's")
+    parser.add_argument("--marks", type=int, default=3, help="so often it is looked at (default 3)")
+    parser.add_argument("--precision", help="float32 or bfloat16, if not the configuration's")
     parser.add_argument("--out", type=Path, help="a JSON-lines file, one line a mark, appended to")
     options = parser.parse_args()
     config = read_config(options.folder / "config.toml")
     tokenizer = CaptionTokenizer.load(options.folder / "tokenizer.json")
     vae = load_weights(DiscreteVAE(config.dvae), options.folder / "dvae.safetensors").eval()
-    data = mixture([SOURCE], config.dvae.image_size, progress=True)
+    sources = [{"kind": "scenes", "family": f, "length": options.length} for f in options.families]
+    data = mixture(sources, config.dvae.image_size, progress=True)
     tokens = precomputed_tokens(vae, data, options.folder / "training-noise" / "tokens.safetensors")
 
     def encode(captions):
@@ -52,27 +67,39 @@ def main():
 
     exams = {}
     for split, count in DRAWN.items():
-        scenes = Scenes(SOURCE["family"], seed=5, length=count, split=split)
-        pictures, captions = zip(*(scenes[i] for i in range(count)), strict=True)
-        exams[split] = list(captions), vae.encode(torch.stack(pictures)).flatten(1)
+        for family in options.families:
+            scenes = Scenes(family, seed=5, length=count, split=split)
+            pictures, captions = zip(*(scenes[i] for i in range(count)), strict=True)
+            exams[split, family] = list(captions), vae.encode(torch.stack(pictures)).flatten(1)
 
     def mark(model: Dalle) -> dict:
+        """A row of figures; of several families each split has one dict a family."""
         row = {}
-        for split, (captions, image) in exams.items():
+        for (split, family), (captions, image) in exams.items():
             text, generator = encode(captions), torch.Generator().manual_seed(1)
             with torch.inference_mode():
-                row[f"{split}_loss"] = round(float(model.loss(text, image)["image"]), 4)
+                loss = round(float(model.loss(text, image)["image"]), 4)
             pictures = vae.decode(
                 sample_tokens(model, text, generator=generator).view(-1, *config.dalle.grid)
             )
-            right = count_right(verdicts(SOURCE["family"], pictures, captions))
-            row[split] = {name: round(a / b, 4) for name, (a, b) in right.items()}
+            right = count_right(verdicts(family, pictures, captions))
+            shares = {name: round(a / b, 4) for name, (a, b) in right.items()}
+            if len(options.families) == 1:
+                row |= {f"{split}_loss": loss, split: shares}
+            else:
+                row.setdefault(f"{split}_loss", {})[family] = loss
+                row.setdefault(split, {})[family] = shares
         return row
 
-    for noise in options.noise:
-        training = dataclasses.replace(config.dalle_training, steps=options.steps, warmup=60)
+    shape = {"width": options.width, "depth": options.depth, "heads": options.width // HEAD}
+    how = {"precision": options.precision, "batch_size": options.batch_size}
+    how = {name: value for name, value in how.items() if value}
+    for seed, noise in itertools.product(options.seeds, options.noise):
+        training = dataclasses.replace(
+            config.dalle_training, steps=options.steps, warmup=60, seed=seed, **how
+        )
         torch.manual_seed(training.seed)
-        model = Dalle(dataclasses.replace(config.dalle, **SHAPE))
+        model = Dalle(dataclasses.replace(config.dalle, **shape))
         learn_from_appearance(model, vae)
 
         def batch(step, generator, size=training.batch_size):
@@ -83,12 +110,14 @@ def main():
             text, image = pair
             return model.loss(text, image, with_noise(image, noise, generator))
 
-        run, started = Run(model, training), time.perf_counter()
-        for part in range(1, MARKS + 1):
-            train(run, batch, loss, until=part * options.steps // MARKS)
-            row = {"noise": noise, "step": run.step, **mark(model)}
+        run, started, processor = Run(model, training), time.perf_counter(), 0.0
+        for part in range(1, options.marks + 1):
+            before = time.process_time()
+            train(run, batch, loss, until=part * options.steps // options.marks)
+            processor += time.process_time() - before
+            row = {"noise": noise, "seed": seed, "step": run.step, **mark(model)}
             row |= {"seconds": round(time.perf_counter() - started), "machine": machine()}
-            report(row, options.out)
+            report(row | {"processor_seconds": round(processor)}, options.out)
 
 
 if __name__ == "__main__":

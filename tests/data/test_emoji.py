@@ -20,6 +20,7 @@ from dalle_edu.data.emoji import (
     HELD_OUT_COLOURS,
     HELD_OUT_COMBINATIONS,
     PROFESSIONS,
+    RENDERINGS,
     SKIN_TONES,
     SPLITS,
     caption_variants,
@@ -232,7 +233,7 @@ def test_another_size_is_drawn_kept_and_read_again(tmp_path):
 
 def test_a_file_of_drawings_with_any_wrong_byte_is_read_right_or_not_at_all(tmp_path, monkeypatch):
     right = np.full((2, 8, 8, 3), 7, np.uint8), ["a", "b"], ["one", "two"]
-    monkeypatch.setattr("dalle_edu.data.emoji._draw_all", lambda size: right)
+    monkeypatch.setattr("dalle_edu.data.emoji._draw_all", lambda size, rendering: right)
     emoji_module._drawings(8, tmp_path)
     (file,) = tmp_path.iterdir()
     whole = file.read_bytes()
@@ -267,3 +268,61 @@ def test_unknown_splits_sizes_and_captions_get_a_clear_sentence(splits):
         EmojiPictures(size=0)
     with pytest.raises(ReaderError, match="No picture.*'blue heart of glass'"):
         splits["train"].find("blue heart of glass")
+
+
+@pytest.fixture(scope="module")
+def combinations():
+    return {split: EmojiPictures(split=split, held_out="combinations") for split in SPLITS}
+
+
+def test_without_held_out_names_every_word_of_every_caption_is_trained(combinations, everything):
+    words = {split: set(re.findall(r"[\w’]+", " ".join(d.captions))) for split, d in combinations.items()}
+    for split in ("validation", "test", "held_out"):
+        assert words[split] <= words["train"], words[split] - words["train"]
+    assert sorted(c for data in combinations.values() for c in data.captions) == sorted(everything.captions)
+    assert combinations["held_out"].captions == EmojiPictures(split="held_out").captions
+    assert {"lion", "basketball", "laptop", "taxi", "school", "joystick"} <= set(
+        combinations["train"].captions
+    )
+
+
+def test_without_held_out_names_there_is_enough_to_test_with_and_it_has_no_double_in_training(combinations):
+    for split in ("validation", "test"):
+        captions = combinations[split].captions
+        assert len(captions) > 150
+        assert sum("skin tone" not in caption for caption in captions) >= 10
+        assert {split_of(caption, "combinations") for caption in captions} == {split}
+    where = defaultdict(set)
+    for split, data in combinations.items():
+        for image in data.pictures.numpy():
+            where[image.tobytes()].add(split)
+    assert all(len(found) == 1 for found in where.values())
+
+
+def test_without_held_out_names_each_thing_is_trained_in_four_of_its_five_skin_tones(combinations):
+    tones = defaultdict(set)
+    for caption in combinations["train"].captions:
+        if len(found := re.findall(r"([\w-]+) skin tone", caption)) == 1 and not combination(caption):
+            tones[re.sub(r"[:,]? [\w-]+ skin tone", "", caption)].add(found[0])
+    assert len(tones) > 150 and {len(seen) for seen in tones.values()} == {4}
+
+
+def test_words_of_a_person_fall_into_the_split_of_the_name(everything):
+    for caption in everything.captions:
+        if re.fullmatch(r"[^:]+: [\w-]+ skin tone", caption):
+            for variant in caption_variants(caption):
+                assert split_of(variant, "combinations") == split_of(caption, "combinations")
+
+
+def test_other_renderings_show_the_same_things_in_other_pixels(tmp_path):
+    ours = EmojiPictures(16, "test")
+    for name, (_, _, fills) in RENDERINGS.items():
+        other = EmojiPictures(16, "test", tmp_path, rendering=name)
+        assert other.captions == ours.captions
+        assert torch.equal(other.pictures, ours.pictures) == (name == "averaged")
+        boxes = [(data.pictures.amin(1) < 0.9).any(1).sum(1).float().mean() for data in (other, ours)]
+        assert boxes[0] / boxes[1] == pytest.approx(fills / 0.94, abs=0.1)  # how wide the drawings are
+    with pytest.raises(ReaderError, match="no rendering named 'crayon'"):
+        EmojiPictures(rendering="crayon")
+    with pytest.raises(ReaderError, match="no way to hold out named 'nouns'"):
+        EmojiPictures(held_out="nouns")
