@@ -1,4 +1,7 @@
-"""The `dalle-edu` command: draw, train, evaluate, info, book. Torch is imported only where it is used."""
+"""The `dalle-edu` command: draw, train, evaluate, info, course, book.
+
+Torch is imported only where it is used.
+"""
 
 from __future__ import annotations
 
@@ -128,6 +131,22 @@ def info(
     from dalle_edu.scale import table
 
     print(table(read_config(config)))
+
+
+@app.command()
+def course(
+    out: Annotated[Path, typer.Argument(help="The folder to make; it must not hold anything yet.")],
+    solutions: Annotated[
+        bool, typer.Option("--solutions", help="Add a folder for the teacher: grader, solutions, exam.")
+    ] = False,
+    handouts: Annotated[
+        bool, typer.Option("--handouts", help="Print the slides into PDFs, too (by Chromium or Chrome).")
+    ] = False,
+) -> None:
+    """Make a course of the book: notebooks, assignments with points, slides; with --solutions the rest."""
+    from dalle_edu.course.make import make_course
+
+    print(f"The course is at {make_course(out, solutions, handouts, print)}")
 
 
 @app.command()
