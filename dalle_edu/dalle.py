@@ -160,3 +160,21 @@ def with_noise(image: Tensor, most: float, generator: torch.Generator) -> Tensor
     place = torch.randint(image.shape[1], image.shape, generator=generator)
     exchanged, other, place = (x.to(image.device) for x in (exchanged, other, place))
     return torch.where(exchanged, image[other].gather(1, place), image)
+
+
+def empty_captions(count: int, config: DalleConfig) -> Tensor:
+    """Captions without a word, all padding: (count, text_length) int64."""
+    return (config.text_vocabulary + torch.arange(config.text_length)).repeat(count, 1)
+
+
+def without_some_captions(
+    text: Tensor, share: float, config: DalleConfig, generator: torch.Generator
+) -> Tensor:
+    """Captions (batch, text_length), each exchanged for the empty one with the chance `share`: so that one
+    model learns what a picture looks like with and without its caption, and guidance can go from the one to
+    the other (Ho & Salimans 2021; chapter 11). Not the paper's. Raises ReaderError unless 0 <= share <= 1.
+    """
+    if not 0 <= share <= 1:
+        raise ReaderError(f"caption_dropout is {share}; it must be a share of the captions, from 0 to 1.")
+    dropped = (torch.rand(len(text), 1, generator=generator) < share).to(text.device)
+    return torch.where(dropped, empty_captions(1, config).to(text.device), text)

@@ -3,20 +3,20 @@
 A small transformer (128 wide, 6 deep, unless told otherwise) learns some families of scenes, with the dVAE
 and the tokenizer of FOLDER, once for each `--noise` and each of the `--seeds`: up to that share of a
 picture's tokens is seen wrongly in training (`with_noise` of `dalle_edu.dalle`). Two noises of one seed start
-from the same weights and see the same pictures in the same order, for equally many steps;
-"processor_seconds" says what the training alone took. On the way (`--marks` times) and at the end it draws,
-at temperature 1 and from tokens that nobody disturbs: captions that training shows ("validation") and
-captions that it never shows ("held out"); each family's judge reads the drawings. Chapter 9 (09-noise.jsonl)
-used the defaults, eleven to fourteen minutes a noise on a core with other work; chapter 12 (12-noise.jsonl)
+from the same weights and see the same pictures in the same order, for equally many steps; "seconds" says what
+the training alone took. Interrupted (Ctrl-C), it goes on where it was when it is called again. On the way
+(`--marks` times) and at the end it draws, at temperature 1 and from tokens that nobody disturbs: captions
+that training shows ("validation") and captions that it never shows ("held out"); each family's judge reads
+the drawings. Chapter 9 (09-noise.jsonl) used the defaults, eleven to fourteen minutes a noise on a core with
+other work; chapter 13 (13-noise.jsonl)
 
     --families attributes solids --length 4000 --seeds 0 1 2 --width 64 --depth 4 --batch-size 16
-    --steps 400 --marks 1 --precision float32
+    --steps 800 --marks 1 --precision float32
 """
 
 import argparse
 import dataclasses
 import itertools
-import time
 from pathlib import Path
 
 import torch
@@ -110,14 +110,15 @@ def main():
             text, image = pair
             return model.loss(text, image, with_noise(image, noise, generator))
 
-        run, started, processor = Run(model, training), time.perf_counter(), 0.0
-        for part in range(1, options.marks + 1):
-            before = time.process_time()
-            train(run, batch, loss, until=part * options.steps // options.marks)
-            processor += time.process_time() - before
+        run = Run(model, training, {"length": options.length, "families": options.families, "noise": noise})
+        work = options.folder / f"training-noise-{noise:g}-{seed}"
+        if (work / "checkpoint.json").is_file():
+            run.restore(work)
+        marks = [part * options.steps // options.marks for part in range(1, options.marks + 1)]
+        for until in (step for step in marks if step >= run.step):
+            train(run, batch, loss, work, until=until)
             row = {"noise": noise, "seed": seed, "step": run.step, **mark(model)}
-            row |= {"seconds": round(time.perf_counter() - started), "machine": machine()}
-            report(row | {"processor_seconds": round(processor)}, options.out)
+            report(row | {"seconds": round(run.seconds), "machine": machine()}, options.out)
 
 
 if __name__ == "__main__":

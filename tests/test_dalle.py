@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dalle_edu.dalle import Dalle, DalleConfig, with_noise
+from dalle_edu.dalle import Dalle, DalleConfig, empty_captions, with_noise, without_some_captions
 from dalle_edu.errors import ReaderError
 from dalle_edu.train.loop import Run, TrainingConfig, train
 
@@ -204,3 +204,16 @@ def test_what_is_seen_is_not_what_is_predicted():
     assert found["image"].item() == pytest.approx(expected.item(), rel=1e-5)
     assert found["text"] == model.loss(text, image)["text"]
     assert found["image"] != model.loss(text, image)["image"]
+
+
+def test_the_share_of_captions_that_is_dropped_becomes_the_empty_caption():
+    config = DalleConfig(20, 5, 8, (2, 2), width=8, depth=1, heads=1)
+    text = torch.randint(0, 20, (4000, 5), generator=torch.Generator().manual_seed(0))
+    some = without_some_captions(text, 0.3, config, torch.Generator().manual_seed(1))
+    dropped = (some == empty_captions(1, config)).all(1)
+    assert dropped.float().mean().item() == pytest.approx(0.3, abs=0.03)
+    assert torch.equal(some[~dropped], text[~dropped])
+    assert empty_captions(2, config).tolist() == [[20, 21, 22, 23, 24]] * 2  # padding alone
+    assert torch.equal(without_some_captions(text, 0.0, config, torch.Generator()), text)
+    with pytest.raises(ReaderError, match="caption_dropout"):
+        without_some_captions(text, 1.5, config, torch.Generator())

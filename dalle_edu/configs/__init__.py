@@ -57,11 +57,14 @@ class Schedule:
 class Config:
     """One model, whole: what it is trained on, its parts, and how each is trained.
 
-    The dVAE looks at squares of `crop` pixels (0: whole pictures). CLIP looks at pictures moved by up to
-    `shift` pixels, the share `together` of a batch from one source, with `spoilt` copies as wrong answers
-    (`wrong_answers.py`). With `appearance` the transformer learns a code's embedding from what the code looks
-    like (`appearance.py`), and it sees up to the share `noise` of a picture's tokens wrongly (`with_noise`).
-    Where there are [[dalle.data]], it is trained on them instead of [[data]], and so for [[clip.data]].
+    The dVAE looks at squares of `crop` pixels (0: whole pictures), and, `varied`, at squares of any
+    alignment, mirrored and scaled (`vary.py`). CLIP looks at pictures moved by up to `shift` pixels, the
+    share `together` of a batch from one source, with `spoilt` copies as wrong answers
+    (`wrong_answers.py`). With `appearance` the transformer learns a code's embedding from what the code
+    looks like (`appearance.py`), and it sees up to the share `noise` of a picture's tokens wrongly
+    (`with_noise`); the share `caption_dropout` of pictures comes without its caption, for guidance
+    (`without_some_captions`). Where there are [[dalle.data]], it is trained on them instead of [[data]],
+    and so for [[clip.data]].
     """
 
     name: str
@@ -72,11 +75,13 @@ class Config:
     clip: ClipConfig | None = None
     schedule: Schedule = field(default_factory=Schedule)
     crop: int = 0
+    varied: bool = False
     shift: int = 0
     together: float = 0.0
     spoilt: bool = False
     appearance: bool = False
     noise: float = 0.0
+    caption_dropout: float = 0.0
     clip_data: tuple[dict, ...] = ()
     dalle_data: tuple[dict, ...] = ()
     dvae_training: TrainingConfig | None = None
@@ -140,9 +145,10 @@ def _config(table: dict, path: Path) -> Config:
             f"{path}: [dvae.decoder] holds only [dvae.decoder.training]; "
             f"write {next(iter(decoder))} in [dvae]."
         )
-    schedule, crop = dvae.pop("schedule", {}), dvae.pop("crop", 0)
+    schedule, crop, varied = dvae.pop("schedule", {}), dvae.pop("crop", 0), dvae.pop("varied", False)
     shift, together, spoilt = clip.pop("shift", 0), clip.pop("together", 0.0), clip.pop("spoilt", False)
     appearance, noise = dalle.pop("appearance", False), dalle.pop("noise", 0.0)
+    caption_dropout = dalle.pop("caption_dropout", 0.0)
     clip_data, dalle_data = clip.pop("data", []), dalle.pop("data", [])
     tokenizer = dict(table.get("tokenizer", {}))
     _dataclass(TokenizerConfig, "tokenizer", tokenizer, path)
@@ -160,10 +166,10 @@ def _config(table: dict, path: Path) -> Config:
     for part, sources in (("clip", clip_data), ("dalle", dalle_data)):
         if not isinstance(sources, list):
             raise ReaderError(f"{path}: write [[{part}.data]] for each of its sources of pictures.")
-    for name, value in (("appearance", appearance), ("spoilt", spoilt)):
+    for name, value in (("appearance", appearance), ("spoilt", spoilt), ("varied", varied)):
         if not isinstance(value, bool):
             raise ReaderError(f"{path}: {name} is {value!r}; it must be true or false.")
-    for name, value in (("noise", noise), ("together", together)):
+    for name, value in (("noise", noise), ("together", together), ("caption_dropout", caption_dropout)):
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
             raise ReaderError(f"{path}: {name} is {value!r}; it must be a share, from 0 to 1.")
     # What the transformer shares with the tokenizers is written once, in their sections.
@@ -186,11 +192,13 @@ def _config(table: dict, path: Path) -> Config:
         clip=clip_config,
         schedule=read(Schedule, "dvae.schedule", schedule),
         crop=crop,
+        varied=varied,
         shift=shift,
         together=together,
         spoilt=spoilt,
         appearance=appearance,
         noise=noise,
+        caption_dropout=caption_dropout,
         clip_data=tuple(clip_data),
         dalle_data=tuple(dalle_data),
         **{

@@ -1,8 +1,9 @@
 """Pictures with captions: every data set here gives `(image, caption)` pairs, image float32 `(3, size, size)`
 in [0, 1].
 
-`EmojiPictures` are real drawings with real names, `Scenes` are made on demand and know their own truth,
-`FolderOfPictures` and `Shards` hold the reader's own pictures. Each is imported when it is first asked for.
+`EmojiPictures` are real drawings with real names; `Scenes` and `ThingScenes` are made on demand and know
+their own truth; `FolderOfPictures` and `Shards` hold the reader's own pictures. Each is imported when it is
+first asked for.
 """
 
 from importlib import import_module
@@ -10,6 +11,7 @@ from importlib import import_module
 _WHERE = {
     "EmojiPictures": "emoji",
     "Scenes": "scenes",
+    "ThingScenes": "things",
     "FolderOfPictures": "folder",
     "Shards": "shards",
     "write_shards": "shards",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dalle_edu.data.mixture import Mixture
+from dalle_edu.data.vary import moved
 
 VISIBLE = 0.01  # mean difference of a pixel, of 1, from which a spoilt copy counts as another picture
 
@@ -44,7 +45,7 @@ def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
     size, size) -> the same."""
     batch, _, size, _ = images.shape
     moves = torch.randint(-most, most + 1, (batch, 2, 1), generator=generator)
-    return _moved(images, moves)
+    return moved(images, moves)
 
 
 def spoilt(images: Tensor, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -64,14 +65,7 @@ def spoilt(images: Tensor, step: int, generator: torch.Generator) -> tuple[Tenso
     most = max(cells // 4, 1)
     moves = torch.randint(-most, most + 1, (batch, 2, 1), generator=generator) * step
     corner_colours = images[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].mean(2)[:, :, None, None]
-    instead = torch.stack((images.roll(1, 0), _moved(images, moves), corner_colours.expand_as(images)))
+    instead = torch.stack((images.roll(1, 0), moved(images, moves), corner_colours.expand_as(images)))
     which = torch.randint(3, (batch,), generator=generator)
     copies = torch.where(rectangle, instead[which, torch.arange(batch)], images)
     return copies, (copies - images).abs().mean((1, 2, 3)) > VISIBLE
-
-
-def _moved(images: Tensor, moves: Tensor) -> Tensor:
-    batch, _, size, _ = images.shape
-    rows, columns = (torch.arange(size) - moves).clamp(0, size - 1).unbind(1)
-    picture, channel = torch.arange(batch)[:, None, None, None], torch.arange(3)[:, None, None]
-    return images[picture, channel, rows[:, None, :, None], columns[:, None, None, :]]

@@ -1,10 +1,13 @@
 """The pictures that a model is trained on: one or several sources, held in memory, each drawn from as often
 as it weighs.
 
-A configuration lists them as [[data]] tables: `kind` ("emoji", "scenes", "folder", "shards"), `weight`, and
-what the kind needs: `family` and `length` for scenes, `path` for a folder or shards. `balance = true` weighs
-emoji that differ only in skin tone or hair, n of them, by 1 / sqrt(n) each: people are drawn in six tones,
-apples in one.
+A configuration lists them as [[data]] tables: `kind` ("emoji", "scenes", "things", "folder", "shards"),
+`weight`, and what the kind needs: `family` and `length` for scenes and things, `path` for a folder or shards.
+`balance = true` weighs emoji that differ only in skin tone or hair, n of them, by 1 / sqrt(n) each: people
+are drawn in six tones, apples in one. `held_out` says what emoji training does without (`splits.py`),
+`renderings` how they are drawn (`emoji.py`); of each come `copies` more, each in one of the renderings, moved
+by whole `step`s of pixels where it has room, and mirrored where that changes no name. `wordings = true` gives
+scenes more than the one caption of their grammar.
 """
 
 from __future__ import annotations
@@ -21,10 +24,11 @@ from torch import Tensor
 
 from dalle_edu.errors import ReaderError, unknown_name
 
-KINDS = ("emoji", "scenes", "folder", "shards")
+KINDS = ("emoji", "scenes", "things", "folder", "shards")
 FIELDS = {  # what a source of each kind may say, besides its kind and weight
-    "emoji": {"balance"},
-    "scenes": {"family", "length", "seed", "balance"},
+    "emoji": {"balance", "held_out", "renderings", "copies", "step"},
+    "scenes": {"family", "length", "seed", "balance", "wordings"},
+    "things": {"family", "length", "seed", "balance"},
     "folder": {"path", "balance"},
     "shards": {"path", "balance"},
 }
@@ -120,9 +124,11 @@ def _checked(source: Mapping) -> Mapping:
         )
     if "path" in FIELDS[kind] and not source.get("path"):
         raise ReaderError(f"Data of the kind {kind!r} needs a path: where the pictures are.")
-    for key in ("length", "seed"):
-        if not isinstance(source.get(key, 0), int):
-            raise ReaderError(f"The {key} of the scenes is {source[key]!r}; it must be a whole number.")
+    for key in ("length", "seed", "copies", "step"):
+        if not isinstance(source.get(key, 0), int) or source.get(key, 0) < 0:
+            raise ReaderError(
+                f"The {key} of the data {kind!r} is {source[key]!r}; it must be a whole number from 0 on."
+            )
     return source
 
 
@@ -137,17 +143,24 @@ def _shares(captions: list[list[str]]) -> Tensor:
 def _load(source: dict, size: int, split: str, progress: bool) -> tuple[Tensor, list[list[str]]]:
     kind = source.get("kind")
     if kind == "emoji":
-        from dalle_edu.data.emoji import EmojiPictures, caption_variants
-
-        emoji = EmojiPictures(size=size, split=split)
-        return (emoji.pictures * 255).round().to(torch.uint8), [caption_variants(c) for c in emoji.captions]
+        return _emoji(source, size, split)
     if kind == "scenes":
         from dalle_edu.data.scenes import Scenes
+        from dalle_edu.data.scenes.ways import ways
 
         family, length = source.get("family", "all"), int(source.get("length", 10_000))
-        return _stack(
-            Scenes(family, size, int(source.get("seed", 0)), length, split), length, progress, family
-        )
+        scenes = Scenes(family, size, int(source.get("seed", 0)), length, split)
+        pictures, captions = _stack(scenes, length, progress, family)
+        return pictures, [ways(scenes.truth(i)) for i in range(length)] if source.get(
+            "wordings"
+        ) else captions
+    if kind == "things":
+        from dalle_edu.data.things import ThingScenes
+
+        family, length = source.get("family", "all"), int(source.get("length", 10_000))
+        things = ThingScenes(family, size, int(source.get("seed", 0)), length, split)
+        pictures, _ = _stack(things, length, progress, "things")
+        return pictures, [things.ways(i) for i in range(length)]
     if kind == "folder":
         from dalle_edu.data.folder import FolderOfPictures
 
@@ -158,6 +171,21 @@ def _load(source: dict, size: int, split: str, progress: bool) -> tuple[Tensor, 
 
         return _stack(Shards(source["path"], size=size), None, progress, "shards")
     raise unknown_name("kind of data", str(kind), KINDS)
+
+
+def _emoji(source: dict, size: int, split: str) -> tuple[Tensor, list[list[str]]]:
+    """Each picture in the first of the renderings; then its copies, in renderings and places of their own."""
+    from dalle_edu.data.emoji import EmojiPictures, caption_variants
+    from dalle_edu.data.vary import moved_copies
+
+    drawn = [
+        EmojiPictures(size, split, held_out=source.get("held_out", "names"), rendering=rendering)
+        for rendering in source.get("renderings", ["averaged"])
+    ]
+    captions = [caption_variants(caption) for caption in drawn[0].captions]
+    pictures = [(emoji.pictures * 255).round().to(torch.uint8) for emoji in drawn]
+    copies = moved_copies(pictures, drawn[0].emoji, source.get("copies", 0), source.get("step", 4))
+    return torch.cat((pictures[0], copies)), captions * (1 + source.get("copies", 0))
 
 
 def _stack(items, length: int | None, progress: bool, what: str) -> tuple[Tensor, list[list[str]]]:

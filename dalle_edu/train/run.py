@@ -22,9 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dalle_edu.configs import FOLDER, Config, read_config
-from dalle_edu.dalle import Dalle, with_noise
+from dalle_edu.dalle import Dalle, with_noise, without_some_captions
 from dalle_edu.data.augment import shifted, similar_batch, spoilt
 from dalle_edu.data.mixture import Mixture, mixture
+from dalle_edu.data.vary import crop_filled, varied_crops
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError, unknown_name
 from dalle_edu.files import load_weights, read_history, write_tensors, write_text
@@ -164,6 +165,8 @@ def _dvae(
 
     def batch(step: int, generator: torch.Generator) -> Tensor:
         images = data.images(data.draw(training.batch_size, generator))
+        if config.varied:
+            return varied_crops(images, crop, generator).to(device)
         return crop_filled(images, crop, config.dvae.downsampling, generator).to(device)
 
     def loss(model: nn.Module, images: Tensor, step: int, generator: torch.Generator):
@@ -188,6 +191,8 @@ def _decoder(
 
     def batch(step: int, generator: torch.Generator) -> Tensor:
         images = data.images(data.draw(training.batch_size, generator))
+        if config.varied:
+            return varied_crops(images, crop, generator).to(device)
         return crop_filled(images, crop, config.dvae.downsampling, generator).to(device)
 
     def loss(model: DiscreteVAE, images: Tensor, step: int, generator: torch.Generator):
@@ -196,28 +201,6 @@ def _decoder(
         return {"loss": reconstruction, "reconstruction": reconstruction}
 
     return model, batch, loss
-
-
-def crop_filled(
-    images: Tensor, crop: int, multiple: int, generator: torch.Generator, tries: int = 4
-) -> Tensor:
-    """A square of `crop` pixels out of each picture, the most varied of a few random ones, so that steps are
-    not spent on blank paper. Corners are multiples of `multiple`: (batch, 3, size, size) -> (batch, 3, crop,
-    crop)."""
-    batch, _, size, _ = images.shape
-    if crop >= size:
-        return images
-    places = (size - crop) // multiple + 1
-    corners = torch.randint(places, (batch, tries, 2), generator=generator) * multiple
-    offset = torch.arange(crop)
-    rows = (corners[..., 0, None] + offset)[:, :, None, :, None]
-    columns = (corners[..., 1, None] + offset)[:, :, None, None, :]
-    picture = torch.arange(batch)[:, None, None, None, None]
-    candidates = images[
-        picture, torch.arange(3)[:, None, None], rows, columns
-    ]  # (batch, tries, 3, crop, crop)
-    best = candidates.flatten(2).var(2).argmax(1)
-    return candidates[torch.arange(batch), best]
 
 
 def _clip(
@@ -257,7 +240,10 @@ def _dalle(
 
     def loss(model: nn.Module, pair, step: int, generator: torch.Generator):
         text, image = pair
-        return model.loss(text, image, with_noise(image, config.noise, generator))
+        seen = with_noise(image, config.noise, generator)
+        if config.caption_dropout:
+            text = without_some_captions(text, config.caption_dropout, config.dalle, generator)
+        return model.loss(text, image, seen)
 
     model = Dalle(config.dalle)
     if config.appearance:
