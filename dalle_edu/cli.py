@@ -5,14 +5,16 @@ Torch is imported only where it is used.
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dalle_edu.errors import ReaderError
+from dalle_edu.errors import ReaderError, ReaderWarning
 
 app = typer.Typer(
     help="DALL·E 1 to read, run and look into: draw a sentence, train a model, open the book.",
@@ -30,7 +32,7 @@ def draw(
     prompt: Annotated[str, typer.Argument(help="What the picture should show, such as 'a red apple'.")],
     samples: Annotated[int, typer.Option(help="How many pictures to draw.")] = 32,
     best: Annotated[int, typer.Option(help="How many of them to show, best first by CLIP.")] = 8,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same again on the same machine.")] = 0,
     temperature: Annotated[float, typer.Option(help="Below 1: safer; above 1: wilder.")] = 1.0,
     top_k: Annotated[int, typer.Option(help="Draw each token from the K most probable ones (0: all).")] = 0,
     model: ModelOption = "picturebook",
@@ -54,21 +56,21 @@ def draw(
     if start is not None:
         from dalle_edu.data.folder import read_picture
 
-        _require(start.is_file(), f"--start {start}: there is no such file.")
+        _require(os.path.isfile(start), f"--start {start}: there is no such file.")
         picture = read_picture(start, loaded.config.dvae.image_size)
     dials = {"temperature": temperature, "top_k": top_k, "start": picture, "keep_rows": keep_rows}
     try:
-        with warnings.catch_warnings(record=True) as said:  # to say them in one line
-            drawing = loaded.draw(prompt, samples, seed, **dials, progress=True)
+        drawing = loaded.draw(prompt, samples, seed, **dials, progress=True)
     except KeyboardInterrupt:
         print("Stopped before the first pictures were finished; nothing is written.", file=sys.stderr)
         raise typer.Exit(130) from None
-    for warning in said:
-        print(f"dalle-edu: {warning.message}", file=sys.stderr)
     drawing.best(best).save(out, columns=4, scale=4)
     scores = ", ".join(f"{score:.3f}" for score in drawing.scores[:best].tolist())
     count = f"{min(best, len(drawing))} of {len(drawing)}"
-    print(f"{out}: the best {count} drawings of {prompt!r}; CLIP similarity {scores}")
+    if loaded.clip is None:
+        print(f"{out}: the first {count} drawings of {prompt!r}; the model has no CLIP to rank them")
+    else:
+        print(f"{out}: the best {count} drawings of {prompt!r}; CLIP similarity {scores}")
 
 
 @app.command()
@@ -91,7 +93,13 @@ def train(
     try:
         weights = train_part(part, config, out, sources, resume, device=_use_device(device))
     except KeyboardInterrupt:
-        print(f"Stopped. The checkpoint in {out} is whole: add --resume to go on from it.", file=sys.stderr)
+        # Ctrl-C may come before there is a checkpoint: while pictures are read, for one.
+        if (out / f"training-{part}" / "checkpoint.json").is_file():
+            print(
+                f"Stopped. The checkpoint in {out} is whole: add --resume to go on from it.", file=sys.stderr
+            )
+        else:
+            print("Stopped before the first checkpoint: start again without --resume.", file=sys.stderr)
         raise typer.Exit(130) from None
     print(f"{weights} is trained.")
 
@@ -188,17 +196,57 @@ _USAGE_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: whatever the reader can mend becomes one line on standard error and exit code 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal of code page 1252 cannot spell every prompt
+            stream.reconfigure(errors="backslashreplace")
     try:
-        raise SystemExit(app(arguments or ["--help"], prog_name="dalle-edu", standalone_mode=False))
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", ReaderWarning)
+            warnings.showwarning = _one_line
+            code = app(arguments or ["--help"], prog_name="dalle-edu", standalone_mode=False)
+        raise SystemExit(code)
     except ReaderError as error:
         sentence = str(error)
     except _USAGE_ERROR as error:
         said = error.format_message()
         sentence = f"{said}{'' if said.endswith(('.', '?')) else '.'} See {_help_command(error)}."
     except OSError as error:  # a full disk, a folder that may not be written to
+        if isinstance(error, BrokenPipeError):  # whoever read the output has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(141) from None
         sentence = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
-    print("dalle-edu:", " ".join(sentence.split()), file=sys.stderr)
+    except (KeyboardInterrupt, typer.Abort):
+        _say("Stopped.")
+        raise SystemExit(130) from None
+    except MemoryError as error:
+        sentence = (
+            f"The memory of this machine does not suffice ({error or 'no more is free'}): ask for less."
+        )
+    except Exception as error:
+        if os.environ.get("DALLE_EDU_TRACEBACK"):
+            raise
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _say(
+            f"A mistake in dalle_edu, not yours: {type(error).__name__}: {error} "
+            f"({Path(place.filename).name}, line {place.lineno}). Please report it; with "
+            "DALLE_EDU_TRACEBACK=1 set, all of it is shown."
+        )
+        raise SystemExit(1) from error
+    _say(sentence)
     raise SystemExit(2)
+
+
+def _say(sentence: str) -> None:
+    print("dalle-edu:", " ".join(sentence.split()), file=sys.stderr)
+
+
+def _one_line(message, category, filename, lineno, file=None, line=None) -> None:
+    """Warnings for the reader as one line; those that libraries give to programmers are not for a command
+    line."""
+    if issubclass(category, UserWarning) and (
+        category is ReaderWarning or f"{os.sep}dalle_edu{os.sep}" in filename or filename == __file__
+    ):
+        _say(str(message))
 
 
 def _help_command(error) -> str:

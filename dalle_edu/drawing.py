@@ -6,18 +6,22 @@ text -> text tokens -> picture tokens, drawn one after another -> pictures -> ra
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from dalle_edu.configs import Config, read_config
 from dalle_edu.dalle import Dalle
+from dalle_edu.data.pictures import as_square
 from dalle_edu.dvae import DiscreteVAE
-from dalle_edu.errors import ReaderError, unknown_name
+from dalle_edu.errors import ReaderError, ReaderWarning, brief, check_whole, unknown_name
+from dalle_edu.files import readers_path
 from dalle_edu.reranking import PictureClip, build_clip, rank
 from dalle_edu.sampling import check_dials, first_rows, sample_tokens
 from dalle_edu.tokens import CaptionTokenizer
@@ -36,8 +40,8 @@ def load(name: str | Path = "picturebook") -> DrawingModel:
 
     Raises ReaderError for names that are not known, and for folders in which a part is missing or damaged.
     """
-    folder = FOLDER / str(name) if str(name) in model_names() else Path(name)
-    if not folder.is_dir():
+    folder = FOLDER / str(name) if str(name) in model_names() else readers_path(name)
+    if not os.path.isdir(folder):  # false also for names that no system could hold
         raise unknown_name("model", str(name), [*model_names(), "any folder that `dalle-edu train` wrote"])
     if not (folder / "config.toml").is_file():
         raise ReaderError(f"{folder} holds no config.toml: it is not a folder that `dalle-edu train` wrote.")
@@ -49,35 +53,39 @@ class Drawing:
     """Samples of one prompt, best first; in a notebook it shows itself.
 
     `images` (N, 3, size, size) float32 in [0, 1], `tokens` (N, height * width) int64, `scores` (N,) CLIP
-    similarity, falling (all NaN without a CLIP).
+    similarity, falling (all NaN without a CLIP), `source` what the licence of the training pictures asks to
+    show.
     """
 
     prompt: str
     images: Tensor
     tokens: Tensor
     scores: Tensor
+    source: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
 
     def best(self, count: int) -> Drawing:
         """The first `count` samples."""
-        return Drawing(self.prompt, self.images[:count], self.tokens[:count], self.scores[:count])
+        parts = self.images[:count], self.tokens[:count], self.scores[:count]
+        return Drawing(self.prompt, *parts, self.source)
 
     def sheet(self, columns: int = 8, scale: int = 2):
         """All samples as one Pillow image, in rows from the top left, each pixel `scale` pixels wide."""
         return contact_sheet(self.images, columns, scale)
 
     def save(self, path: str | Path, columns: int = 8, scale: int = 2) -> None:
-        """Writes the sheet as PNG, whole or not at all, with the prompt and the pictures' licence in it."""
+        """Writes the sheet as PNG, whole or not at all, with the prompt in it, and the licence where the
+        model was trained on pictures that ask for it."""
         from PIL.PngImagePlugin import PngInfo
 
-        from dalle_edu.data.emoji import EmojiPictures
         from dalle_edu.train.loop import replacing
 
         note = PngInfo()
         note.add_text("Title", self.prompt)
-        note.add_text("Source", f"Drawn by a model trained on OpenMoji. {EmojiPictures.attribution}")
+        if self.source:
+            note.add_text("Source", self.source)
         with replacing(Path(path)) as temporary:
             self.sheet(columns, scale).save(temporary, format="PNG", pnginfo=note)
 
@@ -94,8 +102,6 @@ class Drawing:
 
 def contact_sheet(images: Tensor, columns: int = 8, scale: int = 2, gap: int = 2):
     """Pictures (N, 3, H, W) in [0, 1] -> one Pillow image, in rows of `columns`, `gap` grey pixels apart."""
-    from PIL import Image
-
     count, _, height, width = images.shape
     columns = max(1, min(columns, count))
     rows = math.ceil(count / columns)
@@ -127,6 +133,16 @@ class DrawingModel:
             self._clip = load_weights(clip, self.folder / "clip.safetensors")
         return self._clip
 
+    @property
+    def source(self) -> str:
+        """What drawings of this model owe to the pictures that it was trained on; nothing but for emoji."""
+        from dalle_edu.data.emoji import EmojiPictures
+
+        parts = (self.config.data_for(part) for part in ("dvae", "dalle"))
+        if not any(source.get("kind") == "emoji" for part in parts for source in part):
+            return ""
+        return f"Drawn by a model trained on OpenMoji. {EmojiPictures.attribution}"
+
     def encode_text(self, prompts: str | list[str], cut: bool = False) -> Tensor:
         """Prompts -> (prompts, text_length) int64. ReaderError for empty ones, and long ones unless `cut`."""
         config = self.config.dalle
@@ -152,7 +168,7 @@ class DrawingModel:
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
-        start: Tensor | None = None,
+        start: Tensor | Image.Image | None = None,
         keep_rows: int = 0,
         keep: Tensor | None = None,
         batch: int = 64,
@@ -164,19 +180,21 @@ class DrawingModel:
 
         The same seed gives the same pictures.
 
-        `start` (3, size, size) in [0, 1] is a picture whose first `keep_rows` rows of tokens are kept, or
-        those that `keep` (height * width,) names. `batch` samples are drawn, decoded and scored at a time,
-        so that memory does not grow with `samples`. `on_step(j, token)` is told each token of a batch,
-        `on_batch(drawing)` all that is finished so far. Interrupted (Ctrl-C), it returns the batches that
-        are finished, with a warning; before the first is finished it raises KeyboardInterrupt.
-        Raises ReaderError for values that cannot be.
+        `start` (3, size, size) in [0, 1], or a Pillow picture of any size, is a picture whose first
+        `keep_rows` rows of tokens are kept, or those that `keep` (height * width,) names. `batch` samples are
+        drawn, decoded and scored at a time, so that memory does not grow with `samples`. `on_step(j, token)`
+        is told each token of a batch, `on_batch(drawing)` all that is finished so far. Interrupted (Ctrl-C),
+        it returns the batches that are finished, with a warning; before the first is finished it raises
+        KeyboardInterrupt. Raises ReaderError for values that cannot be.
         """
-        if samples < 1 or batch < 1:
+        if not isinstance(prompt, str):
             raise ReaderError(
-                f"{samples} samples in batches of {batch} are asked for: at least one of each is needed."
+                f"The prompt is {brief(prompt)}; draw takes one text, so call it once for each."
             )
+        check_whole("samples", samples, 1)
+        check_whole("batch", batch, 1)
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise ReaderError(f"seed is {seed!r}; it must be a whole number from 0 to 2**63 - 1.")
+            raise ReaderError(f"seed is {brief(seed)}; it must be a whole number from 0 to 2**63 - 1.")
         check_dials(temperature, top_k, top_p)
         text = self.encode_text(prompt)
         given, keep = self._start(start, keep_rows, keep)
@@ -197,27 +215,43 @@ class DrawingModel:
                         self.dalle, text, count, given=given, keep=keep, on_step=step, **dials
                     )
                     images = self.pictures(tokens)
-                    finished.append(Drawing(prompt, images, tokens, self.score(images, prompt)))
+                    finished.append(Drawing(prompt, images, tokens, self.score(images, prompt), self.source))
                     if on_batch is not None:
                         on_batch(ranked(finished))
             except KeyboardInterrupt:
                 if not finished:
                     raise
-                kept = sum(map(len, finished))
-                warnings.warn(f"Interrupted: {kept} of {samples} samples are kept.", stacklevel=2)
+        kept = sum(map(len, finished))
+        if kept < samples:  # said when the bar is closed, on a line of its own
+            warnings.warn(f"Interrupted: {kept} of {samples} samples are kept.", ReaderWarning, stacklevel=2)
         return ranked(finished)
 
-    def _start(self, picture: Tensor | None, keep_rows: int, keep: Tensor | None):
+    def _start(self, picture, keep_rows: int, keep: Tensor | None):
         """What `sample_tokens` calls `given` and `keep`, from a picture and how much of it to keep."""
         if picture is None:
             if keep_rows or keep is not None:
                 raise ReaderError("Rows are to be kept, but of no picture: give the picture to start from.")
             return None, None
         size = self.config.dvae.image_size
+        if isinstance(picture, Image.Image):
+            picture = as_square(picture, size)
+        if not isinstance(picture, Tensor):
+            raise ReaderError(
+                f"The picture to start from is {brief(picture)}; give a tensor (3, {size}, {size}) or a "
+                "Pillow "
+                f"picture, or read a file with dalle_edu.data.folder.read_picture(file, {size})."
+            )
         if picture.shape != (3, size, size):
             raise ReaderError(
                 f"The picture to start from is {tuple(picture.shape)}, this model's are (3, {size}, {size}): "
                 f"read a file with dalle_edu.data.folder.read_picture(file, {size})."
+            )
+        picture = picture.detach().float()
+        if not (picture.isfinite().all() and 0 <= picture.min() <= picture.max() <= 1):
+            raise ReaderError(
+                f"The picture to start from reaches from {picture.min():g} to {picture.max():g}; its "
+                "numbers must "
+                "lie between 0 (black) and 1 (white): divide 8 bits by 255."
             )
         given = self.vae.encode(picture[None]).flatten()
         return given, first_rows(self.config.dalle.grid, keep_rows) if keep is None else keep
@@ -229,7 +263,7 @@ def ranked(drawings: list[Drawing]) -> Drawing:
     order = torch.arange(len(scores)) if scores.isnan().any() else rank(scores)
     images = torch.cat([drawing.images for drawing in drawings])[order]
     tokens = torch.cat([drawing.tokens for drawing in drawings])[order]
-    return Drawing(drawings[0].prompt, images, tokens, scores[order])
+    return Drawing(drawings[0].prompt, images, tokens, scores[order], drawings[0].source)
 
 
 class _progress:

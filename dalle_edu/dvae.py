@@ -231,7 +231,17 @@ class DiscreteVAE(nn.Module):
                 nn.init.zeros_(last.weight)  # so that training starts exactly where k-means ended
 
     def logits(self, images: Tensor) -> Tensor:
-        """(batch, vocabulary, height, width): the unnormalised log-probabilities of q(z | x)."""
+        """(batch, vocabulary, height, width): the unnormalised log-probabilities of q(z | x).
+
+        Raises ReaderError unless `images` are (batch, 3, H, W) with sides that `downsampling` divides.
+        """
+        factor = self.config.downsampling
+        sides = images.shape[2:]
+        if images.ndim != 4 or images.shape[1] != 3 or any(side % factor or not side for side in sides):
+            raise ReaderError(
+                f"Pictures must have shape (batch, 3, H, W) with H and W multiples of {factor}, but have "
+                f"{tuple(images.shape)}; one picture alone needs a batch: picture[None]."
+            )
         logits = self.encoder(map_pixels(images))
         return logits if self.patch_codebook is None else logits + self.patch_codebook.logits(images)
 
@@ -253,16 +263,26 @@ class DiscreteVAE(nn.Module):
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
-        """Pictures -> tokens (batch, height, width) int64: the likeliest code, no noise (section 2.2)."""
+        """Pictures -> tokens (batch, height, width) int64: the likeliest code, no noise (section 2.2).
+
+        Raises ReaderError for shapes that cannot be, see `logits`.
+        """
         return self.logits(images).argmax(1)
 
     @torch.no_grad()
     def decode(self, tokens: Tensor) -> Tensor:
-        """Tokens (batch, height, width) -> pictures (batch, 3, H, W) in [0, 1]."""
+        """Tokens (batch, height, width) -> pictures (batch, 3, H, W) in [0, 1].
+
+        Raises ReaderError for tokens of another shape or beyond the vocabulary.
+        """
         check_tokens(tokens, self.config.vocabulary)
+        if tokens.ndim != 3 or 0 in tokens.shape[1:]:
+            raise ReaderError(
+                f"Tokens must have shape (batch, height, width), but have {tuple(tokens.shape)}."
+            )
         # F.one_hot's 64-bit numbers would take twice the memory that all the rest does, and half the time.
         codes = torch.zeros(*tokens.shape, self.config.vocabulary, device=tokens.device)
-        codes = codes.scatter_(-1, tokens[..., None], 1.0).permute(0, 3, 1, 2)
+        codes = codes.scatter_(-1, tokens.long()[..., None], 1.0).permute(0, 3, 1, 2)
         return self.picture(self.statistics(codes)[0])
 
     def codebook_usage(self, tokens: Tensor) -> Tensor:

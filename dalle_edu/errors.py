@@ -10,6 +10,28 @@ class ReaderWarning(UserWarning):
     """What the reader should know though the work goes on; the command line prints it as one line."""
 
 
+def check_whole(name: str, value, least: int = 0, most: int | None = None) -> int:
+    """`value`, where it is a whole number from `least` to `most`. Raises ReaderError with its `name`
+    otherwise."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or value < least
+        or (most is not None and value > most)
+    ):
+        to = "on" if most is None else f"to {most}"
+        raise ReaderError(f"{name} is {brief(value)}; it must be a whole number from {least} {to}.")
+    return value
+
+
+def brief(value) -> str:
+    """`value` as a sentence can hold it: on one line, cut where it is long."""
+    text = " ".join(repr(value[:80] if isinstance(value, str | bytes | list | tuple) else value).split())
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def unknown_name(kind: str, name: str, known) -> ReaderError:
     """The error for a name that is not among the `known` ones of its `kind`, listing them."""
-    return ReaderError(f"There is no {kind} named {name!r}; the known ones are: {', '.join(sorted(known))}.")
+    return ReaderError(
+        f"There is no {kind} named {brief(name)}; the known ones are: {', '.join(sorted(known))}."
+    )

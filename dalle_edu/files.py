@@ -6,8 +6,11 @@ Whatever interrupts a writer, the file before it stays; what cannot be read is n
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
+import secrets
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -27,11 +30,16 @@ def write_text(path: Path, text: str) -> None:
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Writes a safetensors file whole or not at all."""
+    """Writes a safetensors file whole or not at all. Raises ReaderError where the disk is full."""
     path.parent.mkdir(parents=True, exist_ok=True)
     contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        save_file(contiguous, temporary, metadata=dict(metadata or {}))
+        try:
+            save_file(contiguous, temporary, metadata=dict(metadata or {}))
+        except SafetensorError as error:  # so it says that the disk is full
+            raise ReaderError(
+                f"{path} could not be written ({error}); what was there before stays."
+            ) from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -50,8 +58,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def load_weights(model: nn.Module, path: Path) -> nn.Module:
     """Loads a safetensors file into `model` and sets it to evaluation. Raises ReaderError where they do not
-    fit."""
+    fit, and for weights that are no numbers."""
     tensors = read_tensors(path)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ReaderError(
+                f"{path} holds numbers that are none ({name} has NaN or infinity): copy or train it again."
+            )
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
@@ -73,15 +86,46 @@ def append_history(path: Path, rows: Iterable[Mapping[str, float]]) -> None:
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """The rows of a `history.jsonl`."""
-    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    """The rows of a `history.jsonl`: numbers by name, one of them the whole number "step". Raises ReaderError
+    with the line where there is anything else."""
+    rows = []
+    try:
+        lines = Path(path).read_bytes().decode().split("\n")
+    except UnicodeDecodeError:
+        raise ReaderError(
+            f"{path} is damaged (no text in UTF-8): delete it, the weights do not need it."
+        ) from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            step = row["step"]
+            if (
+                type(step) is not int
+                or step < 0
+                or not all(type(value) in (int, float) for value in row.values())
+            ):
+                raise TypeError("no row of numbers with a step")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ReaderError(
+                f"Line {number} of {path} is damaged ({first_line(error)[:80]}): delete that line, the "
+                "weights do "
+                "not need it."
+            ) from None
+        rows.append(row)
+    return rows
 
 
 @contextlib.contextmanager
 def replacing(path: Path):
     """A context that gives a temporary file beside `path`, which takes its place at the end, or vanishes on
-    an error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    an error. What a killed process left of its own here is removed after a day."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with contextlib.suppress(OSError):  # somebody else may have been faster
+            if time.time() - left.stat().st_mtime > 24 * 3600:
+                left.unlink()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
         os.replace(temporary, path)

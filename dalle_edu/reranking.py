@@ -9,7 +9,6 @@ open_clip's own.
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -157,7 +156,7 @@ class PretrainedClip:
         try:
             # open_clip loads files with torch.load(weights_only=True): nothing in them is executed.
             made = open_clip.create_model_and_transforms(name, pretrained=str(weights))
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
+        except Exception as error:  # a damaged file raises what its damaged byte asks for
             raise ReaderError(
                 f"{weights} holds no weights of {name} that can be read: get it again, or another file."
             ) from error

@@ -15,23 +15,32 @@ import torch
 from torch import Tensor
 
 from dalle_edu.dalle import Dalle, DalleConfig
-from dalle_edu.errors import ReaderError
+from dalle_edu.errors import ReaderError, brief, check_whole
 from dalle_edu.gumbel import exponential_noise
 
 
 def check_dials(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> None:
     """Raises ReaderError for a temperature, top_k or top_p that cannot be; see `adjust_logits`."""
-    if not temperature > 0 or not math.isfinite(temperature):
-        raise ReaderError(f"temperature is {temperature}; it must be above 0 (1: the model as it is).")
-    if top_k < 0 or not 0 < top_p <= 1:
-        raise ReaderError(f"top_k is {top_k}, top_p is {top_p}: top_k must be 0 or more, top_p in (0, 1].")
+    for name, value in (("temperature", temperature), ("top_p", top_p)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ReaderError(f"{name} is {brief(value)}; it must be a number.")
+    # Outside these bounds 32 bits hold no quotient any more, and would draw the first code always.
+    if not 1e-6 <= temperature <= 1e6:
+        raise ReaderError(
+            f"temperature is {temperature}; it must be above 0, from 1e-6 (the likeliest code) to 1e6 "
+            "(any code); "
+            "1 is the model as it is."
+        )
+    check_whole("top_k", top_k)
+    if not 0 < top_p <= 1:
+        raise ReaderError(f"top_p is {top_p}; it must be above 0 and at most 1.")
 
 
 def adjust_logits(logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> Tensor:
     """(..., vocabulary) logits of the distribution that is drawn from: those left out become -inf.
 
-    `temperature` > 0 divides the logits; `top_k` keeps the k largest (0: all); `top_p` in (0, 1] keeps the
-    fewest that together hold at least that probability. Raises ReaderError for values outside.
+    `temperature`, from 1e-6 to 1e6, divides the logits; `top_k` keeps the k largest (0: all); `top_p` in (0,
+    1] keeps the fewest that together hold at least that probability. Raises ReaderError for values outside.
     """
     check_dials(temperature, top_k, top_p)
     logits = logits / temperature
@@ -79,6 +88,7 @@ def sample_tokens(
     the keys in its mask. Raises ReaderError for dials that cannot be and for given tokens that do not fit.
     """
     check_dials(temperature, top_k, top_p)  # a wrong dial should fail before any work
+    check_whole("samples", samples, 1)
     config = model.config
     keep, given = _given(config, text.shape[0] * samples, given, keep, text.device)
     states, cache = model.transformer.prefill(model.embed_text(text), samples)
@@ -129,6 +139,7 @@ def first_rows(grid: tuple[int, int], rows: int) -> Tensor:
     Raises ReaderError unless 0 <= rows < height, in rows of tokens.
     """
     height, width = grid
+    check_whole("The number of rows to keep", rows)
     if not 0 <= rows < height:
         raise ReaderError(f"{rows} rows of the picture's {height} are to be kept: keep 0 to {height - 1}.")
     return torch.arange(height * width) < rows * width
@@ -152,9 +163,13 @@ def _given(config: DalleConfig, batch: int, given: Tensor | None, keep: Tensor |
         raise ReaderError("`given` and `keep` go together: the tokens, and which of them to keep.")
     if given is None:
         return [False] * config.picture_length, None
+    if not isinstance(given, Tensor) or not isinstance(keep, Tensor) or keep.dtype != torch.bool:
+        raise ReaderError("`given` must be a tensor of tokens, and `keep` a tensor of True and False.")
+    if given.is_floating_point() or given.dtype == torch.bool:
+        raise ReaderError(f"Given tokens must be whole numbers (int64), but are {given.dtype}.")
     length = config.picture_length
-    if given.shape[-1] != length or keep.shape != (length,):
-        counts = f"`given` has {given.shape[-1]} tokens and `keep` {len(keep)}"
+    if given.dim() == 0 or given.shape[-1] != length or keep.shape != (length,):
+        counts = f"`given` has {given.shape[-1] if given.dim() else 1} tokens and `keep` {keep.numel()}"
         raise ReaderError(f"{counts}, the picture has {length}.")
     if given.dim() > 2 or (given.dim() == 2 and len(given) not in (1, batch)):
         raise ReaderError(
@@ -165,4 +180,4 @@ def _given(config: DalleConfig, batch: int, given: Tensor | None, keep: Tensor |
         raise ReaderError(
             f"A given token lies outside the vocabulary of {vocabulary}: use this model's dVAE."
         )
-    return keep.tolist(), given.to(device).expand(batch, -1)
+    return keep.tolist(), given.long().to(device).expand(batch, -1)

@@ -20,9 +20,12 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
-from dalle_edu.errors import ReaderError
+from dalle_edu.errors import ReaderError, brief, check_whole
 from dalle_edu.files import write_text
 
+LONGEST = (
+    10_000  # characters of a text, far more than any model reads: a book in place of a caption ends here
+)
 BYTES = 256  # every text is bytes, so a vocabulary that holds all of them can spell any text
 
 
@@ -54,7 +57,7 @@ class CaptionTokenizer:
         trainer = trainers.BpeTrainer(
             vocab_size=vocabulary, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
         )
-        tokenizer.train_from_iterator(captions, trainer)
+        tokenizer.train_from_iterator(map(one_line, captions), trainer)
         return cls(tokenizer)
 
     @classmethod
@@ -79,7 +82,7 @@ class CaptionTokenizer:
     def pieces(self, text: str) -> list[str]:
         """The word pieces of `text`, as a reader would write them; a piece that is part of a character shows
         as bytes."""
-        return [self.piece(i) for i in self.tokenizer.encode(text).ids]
+        return [self.piece(i) for i in self.tokenizer.encode(one_line(text)).ids]
 
     def piece(self, token: int) -> str:
         """One token as text: a word piece, or `<pad 7>` for the padding token of position 7."""
@@ -99,15 +102,12 @@ class CaptionTokenizer:
 
         `padding` is this tokenizer's `vocabulary` unless given; a model gives its `text_vocabulary`, which
         is larger where training found fewer merges than it was allowed.
-        A caption of more than `text_length` tokens raises ReaderError, or is cut where `cut` says so; an
-        empty one raises ReaderError.
+        White space of any kind and length counts as one space, as in captions that are read from files. A
+        caption of more than `text_length` tokens raises ReaderError, or is cut where `cut` says so; an empty
+        one raises ReaderError, and so does what is no text (see `one_line`).
         """
-        texts = [texts] if isinstance(texts, str) else list(texts)
-        for text in texts:
-            if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-                raise ReaderError(
-                    f"The text {ascii(text[:60])} holds half a character: it is not Unicode; type it again."
-                )
+        check_whole("text_length", text_length, 1)
+        texts = [one_line(text) for text in ([texts] if isinstance(texts, str) else list(texts))]
         first = self.vocabulary if padding is None else padding
         out = (first + torch.arange(text_length)).repeat(len(texts), 1)
         for row, (text, encoding) in enumerate(zip(texts, self.tokenizer.encode_batch(texts), strict=True)):
@@ -119,7 +119,7 @@ class CaptionTokenizer:
             if len(ids) > text_length and not cut:
                 raise ReaderError(
                     f"The text has {len(ids)} tokens, at most {text_length} fit: shorten it "
-                    f"({text[:60]!r}...), or ask for a cut."
+                    f"({text[:60]!r}...)."
                 )
             ids = ids[:text_length]
             out[row, : len(ids)] = torch.tensor(ids)
@@ -128,6 +128,25 @@ class CaptionTokenizer:
     def decode(self, tokens: Tensor) -> str:
         """(text_length,) -> the text; padding is left out."""
         return self.tokenizer.decode([int(t) for t in tokens if t < self.vocabulary]).strip()
+
+
+def one_line(text: str) -> str:
+    """`text` with each stretch of white space as one space, none at its ends.
+
+    Raises ReaderError for what is no text, half a character (a surrogate, which no encoding can spell) and
+    more than `LONGEST` characters.
+    """
+    if not isinstance(text, str):
+        raise ReaderError(f"The text is {brief(text)}; it must be a text in quotes.")
+    if len(text) > LONGEST:
+        raise ReaderError(
+            f"The text has {len(text):,} characters; at most {LONGEST:,} are taken: shorten it."
+        )
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ReaderError(
+            f"The text {ascii(text[:60])} holds half a character: it is not Unicode; type it again."
+        )
+    return " ".join(text.split())
 
 
 # The same by hand, to read: byte pair encoding in sixty lines, with the pieces that `tokenizers` finds.
@@ -147,7 +166,9 @@ Pair = tuple[bytes, bytes]
 
 def words(text: str) -> list[bytes]:
     """A caption as words in bytes, each with the space before it: "A café" -> [b" a", b" caf\\xc3\\xa9"]."""
-    return [word.encode() for word in WORD.findall(" " + unicodedata.normalize("NFKC", text).lower().strip())]
+    # Letter by letter, as `tokenizers` does it: `str.lower` of a whole word ends it on another sigma.
+    small = "".join(letter.lower() for letter in unicodedata.normalize("NFKC", one_line(text)))
+    return [word.encode() for word in WORD.findall(" " + small.strip())]
 
 
 def count_pairs(spellings: dict[bytes, list[bytes]], counts: Counter) -> Counter:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dalle_edu.autoencoder import check_images
-from dalle_edu.errors import ReaderError
+from dalle_edu.errors import ReaderError, brief
 
 
 class Quantized(NamedTuple):
@@ -96,13 +96,15 @@ class VectorQuantizer(nn.Module):
             codebook_loss=F.mse_loss(chosen, vectors.detach()),
             commitment_loss=F.mse_loss(vectors, chosen.detach()),
         )
-        if self.training:
+        # A batch that is not finite has no average: the loop refuses its step, and the codebook stays as it
+        # was.
+        if self.training and flat.isfinite().all():
             self.update(flat, tokens, generator)
         return result
 
     def lookup(self, tokens: Tensor) -> Tensor:
         """Tokens (batch, rows, columns) -> their codebook entries (batch, width, rows, columns)."""
-        return self.codebook[tokens].movedim(-1, 1)
+        return self.codebook[tokens.long()].movedim(-1, 1)
 
     @torch.no_grad()
     def update(self, vectors: Tensor, tokens: Tensor, generator: torch.Generator | None = None):
@@ -243,7 +245,7 @@ class VQVAE(nn.Module):
 def codebook_usage(tokens: Tensor, vocabulary: int) -> Tensor:
     """How often each code occurs in `tokens` of any shape: (vocabulary,) int64."""
     check_tokens(tokens, vocabulary)
-    return torch.bincount(tokens.flatten(), minlength=vocabulary)
+    return torch.bincount(tokens.flatten().long(), minlength=vocabulary)
 
 
 def entropy_bits(usage: Tensor) -> float:
@@ -261,10 +263,17 @@ def perplexity(usage: Tensor) -> float:
 
 def check_tokens(tokens: Tensor, vocabulary: int):
     """Raise `ReaderError` unless `tokens` are whole numbers from 0 to `vocabulary` - 1."""
-    if tokens.is_floating_point() or tokens.dtype == torch.bool:
+    if not isinstance(tokens, Tensor):
+        raise ReaderError(f"Tokens must be a tensor of whole numbers (int64), but are {brief(tokens)}.")
+    if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
         raise ReaderError(f"Tokens must be whole numbers (int64), but are {tokens.dtype}.")
-    if tokens.numel() and (tokens.min() < 0 or tokens.max() >= vocabulary):
+    if tokens.numel() == 0:
+        return
+    # As numbers of Python: a tensor of 8 bits would compare itself with the vocabulary in 8 bits.
+    low, high = int(tokens.min()), int(tokens.max())
+    if low < 0 or high >= vocabulary:
         raise ReaderError(
-            f"Tokens must lie in 0..{vocabulary - 1}, but reach from {tokens.min().item()} to "
-            f"{tokens.max().item()}: is this another model's vocabulary?"
+            f"Tokens must lie in 0..{vocabulary - 1}, but reach from {low} to {high}: is this another "
+            "model's "
+            "vocabulary?"
         )

@@ -58,7 +58,7 @@ BAD_INPUT = {
     "a seed that is a word": ("draw x --seed abc --model model", "--seed"),
     "a seed that is a fraction": ("draw x --seed 1.5 --model model", "--seed"),
     "a negative seed": ("draw x --seed -1 --model model", "seed is -1"),
-    "no samples": ("draw x --samples 0 --model model", "0 samples"),
+    "no samples": ("draw x --samples 0 --model model", "samples is 0"),
     "nothing to show": ("draw x --best 0 --model model", "--best is 0"),
     "temperature zero": ("draw x --temperature 0 --model model", "temperature is 0"),
     "temperature not a number": ("draw x --temperature nan --model model", "temperature is nan"),

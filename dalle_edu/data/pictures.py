@@ -8,6 +8,7 @@ file becomes one sentence with the file's name.
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 from functools import cache
 
@@ -140,12 +141,15 @@ def check_pixels(picture) -> None:
     """Raises ReaderError for a picture that would fill the memory, or is empty."""
     width, height = picture.size
     if width * height > MOST_PIXELS:
-        raise ReaderError(
-            f"it has {width} x {height} pixels, {width * height / 1e6:,.0f} megapixels, and at most "
-            f"{MOST_PIXELS // 10**6} are read; save it smaller."
-        )
+        raise ReaderError(too_many(width * height))
     if not width * height:
         raise ReaderError(f"it has {width} x {height} pixels: there is nothing to see.")
+
+
+def too_many(pixels: int) -> str:
+    """The sentence for a picture of more than `MOST_PIXELS`."""
+    most = MOST_PIXELS // 10**6
+    return f"it has {pixels / 1e6:,.0f} megapixels, and at most {most} are read; save it smaller."
 
 
 @cache
@@ -190,11 +194,9 @@ def _read(file, name: str, use):
             return use(picture)
     except ReaderError as error:
         raise ReaderError(f"{name} cannot be taken: {error}") from None
-    except Image.DecompressionBombError:
-        raise ReaderError(
-            f"{name} has more than {MOST_PIXELS // 10**6} megapixels, the most that are read; "
-            "save it smaller."
-        ) from None
+    except Image.DecompressionBombError as error:
+        count = int(re.search(r"\d+", str(error)).group())
+        raise ReaderError(f"{name} cannot be taken: {too_many(count)}") from None
     except UnidentifiedImageError:
         raise ReaderError(
             f"{name} is not a picture that can be read (known are {', '.join(_formats())}); remove it, or "

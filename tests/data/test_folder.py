@@ -1,6 +1,7 @@
 """FolderOfPictures: the reader's own pictures, and what is said when something is wrong with them."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from PIL import Image
 
 from dalle_edu.data import FolderOfPictures
 from dalle_edu.data.folder import read_picture
-from dalle_edu.errors import ReaderError
+from dalle_edu.errors import ReaderError, ReaderWarning
 
 
 def save(folder, name, colour="red", size=(40, 30), mode="RGB", caption=None):
@@ -126,3 +127,115 @@ def test_what_is_wrong_with_a_table_is_said_with_its_line(tmp_path, name, text, 
     (tmp_path / name).write_text(text)
     with pytest.raises(ReaderError, match=message):
         FolderOfPictures(tmp_path)
+
+
+def left_out(folder, count):
+    with pytest.warns(ReaderWarning) as said:
+        data = FolderOfPictures(folder, size=8)
+    assert len(said) == 1 and len(data) == count
+    return data, str(said[0].message)
+
+
+def test_kinds_that_are_not_read_are_counted_and_named(tmp_path):
+    save(tmp_path, "a.png", caption="red")
+    for name in ("b.heic", "c.HEIC", "d.psd"):
+        (tmp_path / name).write_bytes(b"something else")
+        (tmp_path / name).with_suffix(".txt").write_text("theirs")
+    data, said = left_out(tmp_path, 1)
+    assert "2 .heic files" in said and "1 .psd files" in said and sum(data.left_out.values()) == 3
+    (tmp_path / "a.png").unlink(), (tmp_path / "a.txt").unlink()
+    with pytest.raises(
+        ReaderError, match=r"holds no pictures \(3 of kinds that are not read, such as b.heic\)"
+    ):
+        FolderOfPictures(tmp_path)
+
+
+def test_copies_and_thumbnails_of_programs_are_left_out_and_counted(tmp_path):
+    save(tmp_path, "a.png", caption="red")
+    for place in (".ipynb_checkpoints", ".thumbs", "@eaDir", "__MACOSX", "in/.cache/deep", "$RECYCLE.BIN"):
+        save(tmp_path, f"{place}/a.png", caption="old")
+    save(tmp_path, "._a.png")
+    data, said = left_out(tmp_path, 1)
+    assert data.captions == ["red"] and "6 pictures in hidden folders" in said and "1 hidden pictures" in said
+
+
+def test_pictures_that_a_table_does_not_name_are_counted(tmp_path):
+    for name in ("a.png", "b.png", "in/c.png"):
+        save(tmp_path, name)
+    (tmp_path / "captions.csv").write_text("file,caption\na.png,red\n")
+    assert "2 pictures that captions.csv does not name" in left_out(tmp_path, 1)[1]
+
+
+def test_a_folder_that_may_not_be_read_is_said(tmp_path, monkeypatch):
+    save(tmp_path, "a.png", caption="red")
+    save(tmp_path, "closed/b.png", caption="blue")
+    scan = os.scandir
+
+    def closed(path):  # as the system does it to anyone but its administrator
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert "1 folders that may not be read" in left_out(tmp_path, 1)[1]
+
+
+def test_linked_folders_are_read_once_and_circles_end(tmp_path):
+    save(tmp_path / "elsewhere", "a.png", caption="red")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/album").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "mine/album again").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "mine")
+    assert FolderOfPictures(tmp_path / "mine", 8).captions == ["red"]
+
+
+def test_a_folder_may_be_called_like_a_picture_and_a_caption_may_shout(tmp_path):
+    save(tmp_path, "album.png/a.PNG")
+    (tmp_path / "album.png/a.TXT").write_text("red")
+    assert FolderOfPictures(tmp_path, 8).captions == ["red"]
+
+
+def test_a_caption_without_its_picture_is_named(tmp_path):
+    save(tmp_path, "a.png", caption="red")
+    (tmp_path / "b.txt").write_text("blue")
+    with pytest.raises(ReaderError, match="1 of 2 captions in .* have no picture, the first of them b.txt"):
+        FolderOfPictures(tmp_path)
+
+
+def test_accents_and_spaces_are_the_same_name_however_they_are_composed(tmp_path):
+    composed, apart = "caf\u00e9 noir.png", "cafe\u0301 noir.png"
+    save(tmp_path, composed)
+    (tmp_path / apart).with_suffix(".txt").write_text("coffee")
+    assert FolderOfPictures(tmp_path, 8).captions == ["coffee"]
+    (tmp_path / apart).with_suffix(".txt").unlink()
+    save(tmp_path, "in/b.png")
+    (tmp_path / "captions.csv").write_text(
+        f"file,caption\n{apart},coffee\nin\\b.png,blue\n", encoding="utf-8"
+    )
+    assert FolderOfPictures(tmp_path, 8).captions == ["coffee", "blue"]
+
+
+@pytest.mark.parametrize("name", ["../a.png", "/etc/hostname", "in/../../a.png", "..\\a.png"])
+def test_a_table_cannot_name_files_outside_its_folder(tmp_path, name):
+    save(tmp_path, "a.png")
+    save(tmp_path, "mine/b.png")
+    (tmp_path / "mine/captions.jsonl").write_text(json.dumps({"file": name, "caption": "red"}))
+    with pytest.raises(ReaderError, match="Line 1 .* lies outside"):
+        FolderOfPictures(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("name", ["a\0.png", "a" * 5000, "", "\ud83d.png", "\n"])
+def test_a_name_that_no_file_can_have_is_no_such_file(tmp_path, name):
+    save(tmp_path, "a.png")
+    (tmp_path / "captions.jsonl").write_text(json.dumps({"file": name, "caption": "red"}))
+    with pytest.raises(ReaderError, match="Line 1 .*no such file") as error:
+        FolderOfPictures(tmp_path)
+    str(error.value).encode()
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save(tmp_path, "pictures/a.png", caption="red")
+    assert FolderOfPictures("~/pictures", 8).captions == ["red"]
+    with pytest.raises(ReaderError, match="cannot be used"):
+        FolderOfPictures("~nobody-of-this-name/pictures")
