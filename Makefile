@@ -62,6 +62,8 @@ draw: $(INSTALLED)
 lint: $(INSTALLED)
 	"$(BIN)/ruff" check .
 	"$(BIN)/ruff" format --check .
+	"$(BIN)/oxlint" --deny-warnings $(JAVASCRIPT)
+	"$(BIN)/oxfmt" --check $(JAVASCRIPT)
 	"$(BIN)/mypy"
 
 test: $(INSTALLED) lint

@@ -7,6 +7,7 @@ of their seed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
@@ -195,58 +196,7 @@ def ability_explorer(cases: list[Case]) -> Explorer:
         title="What was asked, and what was drawn",
         alt=alt,
         data=data,
-        script=_SCRIPT,
+        script=Path(__file__).with_suffix(".js"),
         figure=figure,
         height=330,
     )
-
-
-_SCRIPT = """
-var mine = [], pick = null;
-var bar = kit.el('div', {}, root);
-kit.choice(bar, {label: 'Family', options: data.families, value: 0, change: function (f) {
-  mine = data.cases.filter(function (c) { return c.family === f; });
-  pick.textContent = '';
-  mine.forEach(function (c, i) { kit.el('option', {value: i}, pick, c.caption); });
-  pick.value = 0;
-  show(0);
-}});
-var label = kit.el('label', {}, bar);
-kit.el('span', {}, label, 'Caption');
-pick = kit.el('select', {style: 'max-width:100%'}, label);
-pick.addEventListener('change', function () { show(+pick.value); });
-var said = kit.el('p', {style: 'margin:.3em 0', 'aria-live': 'polite'}, root);
-var wide = kit.el('div', {style: 'overflow-x:auto', tabindex: 0, role: 'region',
-  'aria-label': 'Pictures and verdicts'}, root);
-function mark(cell, right) {
-  cell.textContent = right ? '\\u2713' : '\\u2717';
-  cell.setAttribute('style', 'text-align:center;padding:1px 3px;' +
-    (right ? '' : 'background:var(--soft);font-weight:700'));
-  cell.setAttribute('aria-label', right ? 'right' : 'wrong');
-}
-function show(i) {
-  var c = mine[i], n = data.count;
-  wide.textContent = '';
-  var table = kit.el('table', {style: 'border-collapse:collapse;font-size:13px'}, wide);
-  var row = kit.el('tr', {}, table);
-  kit.el('th', {}, row, '');
-  for (var k = 0; k < n; k++) {
-    var cell = kit.el('th', {scope: 'col', style: 'padding:2px 3px;font-weight:400'}, row);
-    var name = k === 0 ? 'real' : k === 1 ? 'dVAE' : 'no. ' + (k - 1);
-    kit.el('span', {class: 'pixels', role: 'img', 'aria-label': name,
-      style: 'display:block;width:64px;height:64px;border:1px solid var(--line);background-image:url(' +
-      c.sheet + ');background-size:' + n * 64 + 'px 64px;background-position:' + -k * 64 + 'px 0'}, cell);
-    kit.el('span', {'aria-hidden': 'true'}, cell, name);
-  }
-  c.properties.concat(['everything']).forEach(function (name, p) {
-    var row = kit.el('tr', {}, table);
-    kit.el('th', {scope: 'row', style: 'text-align:left;font-weight:400;padding-right:6px'}, row,
-      name.replace('_', ' '));
-    for (var k = 0; k < n; k++)
-      mark(kit.el('td', {}, row), p < c.properties.length ? c.said[k][p] : c.all[k]);
-  });
-  var right = c.all.slice(2).reduce(function (a, b) { return a + b; }, 0);
-  said.textContent = '\\u201c' + c.caption + '\\u201d: ' + right + ' of ' + (n - 2) +
-    ' drawings are right in everything; no. 1, CLIP\\u2019s choice, is ' + (c.all[2] ? 'right.' : 'wrong.');
-}
-"""

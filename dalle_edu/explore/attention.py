@@ -5,6 +5,7 @@ layer read, not yet what it did with what it read.
 """
 
 import base64
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -95,10 +96,9 @@ def attention_explorer(
 
     weights: (layers, heads, L, L), or averaged: (layers, L, L) or (L, L); in [0, 1], [query, key],
         L = text_length + height * width. Kept in 8 bits, as 255 * sqrt(weight), so that small ones survive.
-    words: `text_length` strings, one a text token; empty ones are padding and summed in one bar.
-    picture: (3, H, W) in [0, 1], shown behind the grid. query: the position chosen at first.
-    Raises ReaderError for shapes that do not fit, values outside [0, 1], or a figure beyond 4 MB (average the
-    heads: `weights.mean(1)`).
+    words: `text_length` strings, one a text token; empty ones are padding and summed in one bar. picture: (3,
+    H, W) in [0, 1], shown behind the grid. query: the position chosen at first. Raises ReaderError for shapes
+    that do not fit, values outside [0, 1], or a figure beyond 4 MB (average the heads: `weights.mean(1)`).
     """
     maps = _as_maps(weights, text_length, grid)
     if words is not None and len(words) != text_length:
@@ -130,7 +130,7 @@ def attention_explorer(
         f"How much attention one token pays to each of {text_length} text tokens, as bars, and to each token "
         f"of a picture of {height} by {width}, as squares; {maps.shape[0]} layers to choose from."
     )
-    return Explorer(title=title, alt=alt, data=data, script=_SCRIPT, figure=figure)
+    return Explorer(title=title, alt=alt, data=data, script=Path(__file__).with_suffix(".js"), figure=figure)
 
 
 def _as_maps(weights, text_length: int, grid: tuple[int, int]) -> np.ndarray:
@@ -171,98 +171,3 @@ def _text_bars(row: np.ndarray, text_length: int, words) -> tuple[list[str], lis
         labels.append("(padding)")
         bars.append(float(row[:text_length].sum() - sum(bars)))
     return labels, bars
-
-
-_SCRIPT = r"""
-var H=data.grid[0],W=data.grid[1],words=data.words,T=words.length,L=T+H*W,query=data.query,el=kit.el;
-var layers=data.maps.length,heads=data.maps[0].length,layer=layers-1,head=-1,turned=false,cache={};
-
-function decode(pair){
-  var bits=atob(pair[0]),bytes=atob(pair[1]),out=new Float32Array(L*L),at=0;
-  for(var i=0;i<L*L;i++)if(bits.charCodeAt(i>>3)>>(7-(i&7))&1){var v=bytes.charCodeAt(at++)/255;out[i]=v*v;}
-  return out;
-}
-function single(l,h){var key=l+','+h;return cache[key]||(cache[key]=decode(data.maps[l][h]));}
-function map(){                                      // head -1: the mean of all heads
-  if(head>=0||heads===1)return single(layer,Math.max(head,0));
-  var key=layer+',mean';
-  if(!cache[key]){var sum=new Float32Array(L*L);
-    for(var h=0;h<heads;h++){var one=single(layer,h);for(var i=0;i<L*L;i++)sum[i]+=one[i]/heads;}cache[key]=sum;}
-  return cache[key];
-}
-function values(){var m=map(),out=[];for(var i=0;i<L;i++)out.push(turned?m[i*L+query]:m[query*L+i]);return out;}
-
-var controls=el('div',{},root),slide;
-if(layers>1)slide=kit.slider(controls,{label:'layer',min:1,max:layers,value:layers,change:function(v){layer=v-1;draw();}});
-if(heads>1){var list=['mean of all'];for(var h=1;h<=heads;h++)list.push(String(h));
-  kit.choice(controls,{label:'head',options:list,change:function(v){head=v-1;draw();}});}
-kit.choice(controls,{label:'show',options:['what this token looks at','who looks at this token'],
-  change:function(v){turned=v===1;draw();}});
-
-var stage=el('div',{tabindex:0,role:'application','aria-label':'Token. Left and right arrow: the token before and after. '+
-  'Up and down: a row. Page up and down: another layer. Home and end: first and last token.',
-  style:'display:flex;flex-wrap:wrap;gap:1.2em;align-items:flex-start;padding:.3em;margin-top:.4em'},root);
-var left=el('div',{style:'flex:1 1 15em;max-width:24em'},stage),right=el('div',{style:'flex:1 1 15em;max-width:22em'},stage);
-var rows=[],hasPadding=words.some(function(w){return !w;});
-words.forEach(function(word,i){if(word)rows.push(makeRow(word,i));});
-if(hasPadding)rows.push(makeRow('(padding)',-1));
-function makeRow(word,i){
-  var row=el('div',{'class':'word',style:'display:flex;gap:.5em;align-items:center;cursor:crosshair;line-height:1.5'},left);
-  var name=el('span',{style:'flex:0 0 7em;text-align:right;overflow:hidden;text-overflow:ellipsis;white-space:nowrap'},row,word);
-  var track=el('span',{style:'flex:1;height:.9em;display:block'},row);
-  var bar=el('span',{style:'display:block;height:100%;box-sizing:border-box;background:#E69F00;border:1px solid #000'},track);
-  var share=el('span',{style:'flex:0 0 3.5em;font-variant-numeric:tabular-nums'},row);
-  if(i>=0)['pointerenter','pointerdown'].forEach(function(kind){row.addEventListener(kind,function(){choose(i);});});
-  return {index:i,name:name,bar:bar,share:share};
-}
-var size=Math.max(6,Math.floor(640/W)),board=el('canvas',{width:W*size,height:H*size,'class':'board',
-  style:'width:100%;background:#fff;cursor:crosshair;display:block;border:1px solid #868e96;touch-action:none'},right);
-el('small',{},right,'×: the token; the area of a square is its weight, the largest fills its cell');
-var says=el('p',{'aria-live':'polite','class':'says',style:'margin:.5em 0 0'},root);
-el('small',{},root,'Point at a patch or a word, or use the arrow keys; page up and page down change the layer.');
-var photo=null;
-if(data.picture){photo=new Image();photo.onload=draw;photo.src=data.picture;}
-
-function draw(){
-  var v=values(),most=0,text=0,picture=0,best=-1,bar=0,i;
-  for(i=0;i<T;i++){text+=v[i];if(words[i]&&(best<0||v[i]>v[best]))best=i;}
-  for(i=T;i<L;i++){picture+=v[i];most=Math.max(most,v[i]);}
-  var padding=0;for(i=0;i<T;i++)if(!words[i])padding+=v[i];
-  rows.forEach(function(r){bar=Math.max(bar,r.index<0?padding:v[r.index]);});
-  rows.forEach(function(r){var s=r.index<0?padding:v[r.index];
-    r.bar.style.width=(bar>0?100*s/bar:0)+'%';r.bar.style.borderWidth=s>0?'1px':'0';
-    r.share.textContent=turned?s.toFixed(3):(100*s).toFixed(1)+' %';
-    r.name.textContent=(r.index===query?'× ':'')+(r.index<0?'(padding)':words[r.index]);});
-  var c=board.getContext('2d');c.fillStyle='#fff';c.fillRect(0,0,W*size,H*size);
-  if(photo&&photo.complete&&photo.naturalWidth){c.imageSmoothingEnabled=false;c.globalAlpha=.45;
-    c.drawImage(photo,0,0,W*size,H*size);c.globalAlpha=1;}
-  for(i=T;i<L;i++){var x=(i-T)%W*size,y=Math.floor((i-T)/W)*size,side=most>0?Math.sqrt(v[i]/most)*(size-2):0;
-    c.strokeStyle='rgba(134,142,150,.35)';c.lineWidth=1;c.strokeRect(x,y,size,size);
-    if(side>.7){c.fillStyle='#0072B2';c.fillRect(x+(size-side)/2,y+(size-side)/2,side,side);}
-    if(i===query){[['#fff',.22],['#D55E00',.13]].forEach(function(pen){c.strokeStyle=pen[0];c.lineWidth=size*pen[1];c.beginPath();
-      c.moveTo(x+size*.15,y+size*.15);c.lineTo(x+size*.85,y+size*.85);
-      c.moveTo(x+size*.85,y+size*.15);c.lineTo(x+size*.15,y+size*.85);c.stroke();});}}
-  var name=query<T?'The word “'+(words[query]||'(padding)')+'”':
-    'The patch in row '+(Math.floor((query-T)/W)+1)+', column '+((query-T)%W+1);
-  says.textContent=turned?
-    name+' gets attention from others: '+text.toFixed(2)+' in sum from the text, '+picture.toFixed(2)+' from the picture.':
-    name+' gives '+Math.round(100*text)+' % of its attention to the text'+
-    (best>=0&&v[best]>0?', most to “'+words[best]+'” ('+(100*v[best]).toFixed(1)+' %)':'')+
-    ', and '+Math.round(100*picture)+' % to the picture.';
-  stage.setAttribute('data-query',query);
-}
-function choose(p){p=Math.max(0,Math.min(L-1,p));if(p!==query){query=p;draw();}}
-function onBoard(event){
-  var r=board.getBoundingClientRect(),x=Math.floor((event.clientX-r.left)/r.width*W),y=Math.floor((event.clientY-r.top)/r.height*H);
-  if(x>=0&&x<W&&y>=0&&y<H)choose(T+y*W+x);
-}
-['pointermove','pointerdown'].forEach(function(kind){board.addEventListener(kind,onBoard);});
-stage.addEventListener('keydown',function(event){
-  if(event.ctrlKey||event.metaKey||event.altKey)return;
-  var row=query<T?1:W,step={ArrowLeft:-1,ArrowRight:1,ArrowUp:-row,ArrowDown:row,Home:-L,End:L}[event.key];
-  if(step){choose(query+step);event.preventDefault();}
-  else if(slide&&(event.key==='PageUp'||event.key==='PageDown')){
-    slide.value=+slide.value+(event.key==='PageDown'?1:-1);slide.dispatchEvent(new Event('input'));event.preventDefault();}
-});
-draw();
-"""  # noqa: E501

@@ -3,6 +3,8 @@
 The samples stand in the order in which they were drawn, so that N = 1 is what one gets without a ranking.
 """
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import torch
 
@@ -68,7 +70,9 @@ def best_of_explorer(prompt: str, images, scores, right=None, n: int = 8) -> Exp
         "so far against the number of drawings: stairs that rise steeply at first, then ever more rarely."
     )
     title = f"“{prompt}”: the best of N"
-    return Explorer(title=title, alt=alt, data=data, script=_SCRIPT, figure=figure, height=430)
+    return Explorer(
+        title=title, alt=alt, data=data, script=Path(__file__).with_suffix(".js"), figure=figure, height=430
+    )
 
 
 def _sheet(images) -> torch.Tensor:
@@ -77,52 +81,3 @@ def _sheet(images) -> torch.Tensor:
     blank = torch.ones(-len(images) % _COLUMNS, *images.shape[1:])
     rows = torch.cat([images, blank]).unflatten(0, (-1, _COLUMNS))  # (rows, 16, 3, H, W)
     return rows.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
-
-
-_SCRIPT = r"""
-var el=kit.el,S=data.scores,M=S.length,Z=38,big=168;
-function piece(i,size,parent,style){
-  return el('div',{'class':'pixels',style:'width:'+size+'px;height:'+size+'px;background-image:url('+data.sheet+
-    ');background-size:'+data.columns*size+'px '+data.rows*size+'px;background-position:'+-(i%data.columns)*size+'px '+
-    -Math.floor(i/data.columns)*size+'px;'+(style||'')},parent);
-}
-var top_=el('div',{style:'display:flex;flex-wrap:wrap;gap:1.2em;align-items:flex-start'},root);
-var winner=el('div',{style:'width:'+big+'px'},top_),W=300,H=big,P=34;
-var svg=el('svg',{viewBox:'0 0 '+W+' '+H,width:W,style:'max-width:100%',role:'img','aria-label':'the best score so far against N'},top_);
-var low=Math.min.apply(null,S),high=Math.max.apply(null,S),range=Math.max(1,high-low);
-function x(n){return P+(W-P-8)*(n-1)/Math.max(1,M-1);}
-function y(s){return 10+(H-40)*(high-s)/range;}
-var path='M'+x(1)+' '+y(S[data.best[0]]);
-for(var i=1;i<M;i++)path+='H'+x(i+1)+'V'+y(S[data.best[i]]);
-S.forEach(function(s,i){el('circle',{cx:x(i+1),cy:y(s),r:1.5,fill:'#868e96'},svg);});
-el('path',{d:path,fill:'none',stroke:'var(--accent)','stroke-width':2},svg);
-var dot=el('circle',{r:6,fill:'#D55E00',stroke:'#fff','stroke-width':1.5},svg);
-el('text',{x:2,y:y(high)+4},svg,(high/1000).toFixed(2));el('text',{x:2,y:y(low)+4},svg,(low/1000).toFixed(2));
-el('text',{x:P,y:H-4},svg,'1');el('text',{x:W-8,y:H-4,'text-anchor':'end'},svg,String(M));
-el('text',{x:W/2,y:H-4,'text-anchor':'middle'},svg,'samples drawn');
-var controls=el('div',{},root),said=el('p',{'aria-live':'polite','class':'says',style:'margin:.3em 0'},root);
-var wall=el('div',{style:'display:flex;flex-wrap:wrap;gap:4px;margin-top:.4em'},root);
-var tiles=S.map(function(s,i){
-  var t=piece(i,Z,wall,'position:relative;outline-offset:0');
-  t.title='sample '+(i+1)+', similarity '+(s/1000).toFixed(2)+(data.right?data.right[i]?', right':', wrong':'');
-  if(data.right&&data.right[i])el('span',{style:'position:absolute;right:0;bottom:0;font:bold 11px sans-serif;line-height:12px;'+
-    'padding:0 1px;background:#fff;color:#000;border:1px solid #000'},t,'\u2713');
-  return t;
-});
-if(data.right)el('small',{},root,'\u2713: right, by the judge, whom CLIP does not know.');
-function show(n){
-  var b=data.best[n-1];
-  winner.textContent='';
-  piece(b,big,winner,'border:1px solid var(--line);box-sizing:border-box');
-  dot.setAttribute('cx',x(n));dot.setAttribute('cy',y(S[b]));
-  tiles.forEach(function(t,i){
-    t.style.opacity=i<n?1:.2;
-    t.style.outline=i===b?'3px solid #D55E00':i<n?'1px solid var(--line)':'none';
-  });
-  var some=0;
-  if(data.right)for(var i=0;i<n;i++)some+=data.right[i]?1:0;
-  said.textContent='Best of '+n+': sample '+(b+1)+', similarity '+(S[b]/1000).toFixed(2)+
-    (data.right?', and the judge says: '+(data.right[b]?'right':'wrong')+'. Right among these '+n+': '+some+'.':'.');
-}
-kit.slider(controls,{label:'N',min:1,max:M,value:data.n,change:show,format:function(v){return v+' of '+M;}});
-"""  # noqa: E501

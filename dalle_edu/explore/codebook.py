@@ -6,6 +6,7 @@ tokens. All take the reader's own tokens or model: tokens are whole numbers of a
 """
 
 import math
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
@@ -138,91 +139,15 @@ def plot_nearest_codes(decode, codebook, codes, count: int = 8, ax=None) -> None
     picture_grid(code_pictures(decode, rows), columns=count, ax=ax)
 
 
-_SCRIPT = """
-var n = data.usage.length, cols = data.columns, rows = Math.ceil(n / cols), chosen = 0;
-var wide = kit.el('div', {style: 'display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start'}, root);
-function board(parent, uri, across, down, unit, label) {
-  var svg = kit.el('svg', {viewBox: '0 0 ' + across * unit + ' ' + down * unit, tabindex: 0,
-    role: 'application', 'aria-label': label,
-    style: 'max-width:100%;touch-action:manipulation;cursor:pointer',
-    width: Math.min(across * unit, 330)}, parent);
-  kit.el('image', {href: uri, width: across * unit, height: down * unit, preserveAspectRatio: 'none',
-    'class': 'pixels'}, svg);
-  svg.at = function (event) {
-    var b = svg.getBoundingClientRect(), x = (event.clientX - b.left) / b.width;
-    return [Math.floor(x * across), Math.floor((event.clientY - b.top) / b.height * down)];
-  };
-  return svg;
-}
-function frame(svg, column, row, unit) {
-  [['#fff', 4], ['#D55E00', 2.5]].forEach(function (stroke) {
-    kit.el('rect', {x: column * unit + 0.5, y: row * unit + 0.5, width: unit - 1, height: unit - 1,
-      fill: 'none', stroke: stroke[0], 'stroke-width': stroke[1], 'class': 'mark'}, svg);
-  });
-}
-var left = kit.el('div', {}, wide), right = kit.el('div', {}, wide);
-kit.el('div', {}, left, 'all codes, most used first');
-var gallery = board(left, data.gallery, cols, rows, 24, 'the codes; arrow keys choose one');
-kit.el('div', {}, right, 'pictures');
-var grids = data.pictures.map(function (uri, i) {
-  var t = data.tokens[i], name = 'picture ' + (i + 1) + '; choose a position', column = 0, line = 0;
-  var svg = board(right, uri, t[0].length, t.length, 16, name);
-  svg.setAttribute('width', 150);
-  svg.style.marginRight = '6px';
-  svg.addEventListener('click', function (event) {
-    var p = svg.at(event), row = t[p[1]];
-    if (row && row[p[0]] != null) choose(row[p[0]]);
-  });
-  svg.addEventListener('keydown', function (event) {
-    var move = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
-    if (!move) return;
-    event.preventDefault();
-    column = Math.min(t[0].length - 1, Math.max(0, column + move[0]));
-    line = Math.min(t.length - 1, Math.max(0, line + move[1]));
-    choose(t[line][column]);
-  });
-  return svg;
-});
-var said = kit.el('p', {'aria-live': 'polite'}, root);
-kit.el('div', {}, root, 'the chosen code, then its nearest in the codebook');
-var near = kit.el('div', {style: 'display:flex;gap:4px;flex-wrap:wrap'}, root);
-var place = {};
-data.order.forEach(function (code, i) { place[code] = i; });
-function tile(code) {
-  var at = place[code], button = kit.el('button', {'aria-label': 'code ' + code, style: 'padding:2px'}, near);
-  var view = (at % cols) * 24 + ' ' + Math.floor(at / cols) * 24 + ' 24 24';
-  var svg = kit.el('svg', {viewBox: view, width: 34, height: 34}, button);
-  kit.el('image', {href: data.gallery, width: cols * 24, height: rows * 24, preserveAspectRatio: 'none',
-    'class': 'pixels'}, svg);
-  button.addEventListener('click', function () { choose(code); });
-}
-function choose(code) {
-  chosen = place[code];
-  root.querySelectorAll('.mark').forEach(function (m) { m.remove(); });
-  frame(gallery, chosen % cols, Math.floor(chosen / cols), 24);
-  var here = 0;
-  data.tokens.forEach(function (t, i) {
-    t.forEach(function (line, r) {
-      line.forEach(function (v, c) { if (v === code) { here += 1; frame(grids[i], c, r, 16); } });
-    });
-  });
-  said.textContent = 'code ' + code + ': ' + data.usage[code] + ' of ' + data.total + ' tokens; ' + here +
-    ' times in these pictures (framed)';
-  near.textContent = '';
-  (data.near ? data.near[chosen] : [code]).forEach(tile);
-}
-gallery.addEventListener('click', function (event) {
-  var p = gallery.at(event), i = p[1] * cols + p[0];
-  if (i >= 0 && i < n) choose(data.order[i]);
-});
-gallery.addEventListener('keydown', function (event) {
-  var move = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -cols, ArrowDown: cols}[event.key];
-  if (!move) return;
-  event.preventDefault();
-  choose(data.order[Math.min(n - 1, Math.max(0, chosen + move))]);
-});
-choose(data.start);
-"""
+def _gallery_order(decode, usage):
+    """Codes that draw something, most used first; then those that are nearly white paper, then the dead ones.
+
+    The commonest codes of most pictures are all white, and rows of white squares show nothing.
+    """
+    small = code_pictures(decode, torch.arange(len(usage))).cpu()
+    group = torch.where(usage == 0, 2, (small.amin((1, 2, 3)) > 0.9).long())
+    by_use = usage.argsort(descending=True, stable=True)
+    return by_use[group[by_use].argsort(stable=True)]
 
 
 @torch.no_grad()
@@ -245,7 +170,7 @@ def codebook_explorer(
             )
         usage = codebook_usage(tokens, vocabulary)
     usage = torch.as_tensor(usage).cpu()
-    order = usage.argsort(descending=True, stable=True)
+    order = _gallery_order(decode, usage)
     small = code_pictures(decode, order).cpu()  # (vocabulary, 3, patch, patch)
     columns, patch = 16, small.shape[-1]
     rows = -(-len(order) // columns)
@@ -258,12 +183,13 @@ def codebook_explorer(
     start = int((inked if len(inked) else order[present])[0])
     figure, axes = plt.subplots(1, 2, figsize=(7, 3.6), width_ratios=[1.3, 1])
     axes[0].imshow(sheet.permute(1, 2, 0), interpolation="nearest")
-    axes[0].set_title("all codes, most used first", fontsize=10)
+    axes[0].set_title("all codes, most used first, white ones last", fontsize=10)
     axes[0].set_axis_off()
     plot_code_locations(images[0], tokens[0].cpu(), [start], ax=axes[1])
     axes[1].set_title(f"where code {start} sits", fontsize=10)
     data = {
         "gallery": picture_uri(sheet),
+        "says": "all codes, most used first; nearly white ones after the others, dead ones last",
         "pictures": [picture_uri(image) for image in images],
         "tokens": tokens.cpu(),
         "usage": usage,
@@ -280,7 +206,7 @@ def codebook_explorer(
         alt="A sheet of small patches, one a code, and pictures in which positions of the chosen code are "
         "framed. Common codes are plain white or plain colour, rarer ones are edges, corners and dots.",
         data=data,
-        script=_SCRIPT,
+        script=Path(__file__).with_suffix(".js"),
         png=png,
         height=420,
     )

@@ -3,6 +3,8 @@
 Every number is the model's own; the order of the dials is that of `dalle_edu.sampling.adjust_logits`.
 """
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import torch
 from torch import Tensor
@@ -75,6 +77,8 @@ def dials_explorer(model, prompt: str, tokens: Tensor, places: list[int]) -> Exp
     data = {
         "grid": [height, width],
         "places": places,
+        # Where there is most to see: the place whose distribution has the highest entropy.
+        "start": int(torch.distributions.Categorical(logits=logits).entropy().argmax()),
         "frames": [picture_uri(frame) for frame in model.pictures(frames)],
         "codes": picture_uri(sheet.reshape(3, -1, columns * side)),
         "columns": columns,
@@ -90,70 +94,11 @@ def dials_explorer(model, prompt: str, tokens: Tensor, places: list[int]) -> Exp
         f"The distribution of the next token at {len(places)} places of drawing “{prompt}”: bars for the "
         "most probable codes. Live, sliders for temperature, top-k and top-p change it, and a button draws."
     )
-    return Explorer(title="Turn the dials", alt=alt, data=data, script=_SCRIPT, figure=figure, height=430)
-
-
-_SCRIPT = """
-var W = data.grid[1], shown = 12, place = 0, tau = 1, k = 0, p = 1, V = data.logits[0].length, tally = {}, draws = 0;
-var steps = [0, 1, 2, 3, 5, 8, 12, 20, 32, 64, 128, 256];
-var row = kit.el('div', {style: 'display:flex;gap:1.2em;flex-wrap:wrap;align-items:flex-start'}, root);
-var left = kit.el('div', {}, row), right = kit.el('div', {style: 'flex:1;min-width:14em', class: 'bars'}, row);
-var frame = kit.el('div', {style: 'position:relative;width:192px;height:192px;border:1px solid var(--line)'}, left);
-var image = kit.el('img', {alt: 'The picture so far, the next place framed.', class: 'pixels',
-  style: 'width:192px;height:192px;display:block'}, frame);
-var mark = kit.el('div', {style: 'position:absolute;box-sizing:border-box;border:2px solid #D55E00;outline:1px solid #fff;' +
-  'width:' + (192 / W + 4) + 'px;height:' + (192 / W + 4) + 'px'}, frame);
-var says = kit.el('p', {'aria-live': 'polite', class: 'says', style: 'margin:.4em 0;min-height:3em'}, root);
-var controls = kit.el('div', {}, root);
-/* The dials in the order of adjust_logits: temperature, then top-k, then top-p of what is left. */
-function turn() {
-  var logits = data.logits[place].map(function (l) { return l / 100 / tau; }), order = logits.map(function (_, i) { return i; });
-  order.sort(function (a, b) { return logits[b] - logits[a] || a - b; });
-  var kept = k ? order.slice(0, k) : order, weights = kept.map(function (c) { return Math.exp(logits[c]); });
-  var sum = weights.reduce(function (a, b) { return a + b; }, 0), held = 0, share = [];
-  for (var i = 0; i < kept.length && (held < p || p >= 1); i++) { share.push(weights[i] / sum); held += weights[i] / sum; }
-  var out = new Array(V).fill(0);
-  share.forEach(function (s, i) { out[kept[i]] = s / held; });
-  return {order: order, share: out, left: share.length};
-}
-function show() {
-  var now = turn(), bits = 0, most = now.share[now.order[0]];
-  now.share.forEach(function (s) { if (s > 0) bits -= s * Math.log2(s); });
-  image.src = data.frames[place];
-  mark.style.left = data.places[place] % W * 192 / W - 2 + 'px';
-  mark.style.top = Math.floor(data.places[place] / W) * 192 / W - 2 + 'px';
-  right.textContent = '';
-  now.order.slice(0, shown).forEach(function (code) {
-    var line = kit.el('div', {style: 'display:flex;align-items:center;gap:.5em;margin:1px 0'}, right), s = now.share[code];
-    kit.el('span', {class: 'pixels', style: 'display:inline-block;width:18px;height:18px;border:1px solid var(--line);' +
-      'background-image:url(' + data.codes + ');background-size:' + data.columns * 18 + 'px auto;background-position:' +
-      -(code % data.columns) * 18 + 'px ' + -Math.floor(code / data.columns) * 18 + 'px'}, line);
-    kit.el('span', {style: 'width:2.6em;font-variant-numeric:tabular-nums'}, line, String(code));
-    kit.el('span', {style: 'height:11px;background:var(--accent);width:' + s * 110 + 'px'}, line);
-    kit.el('span', {style: 'white-space:nowrap'}, line, (s > 0 ? (100 * s).toFixed(1) + ' %' : 'left out') +
-      (draws ? '  \\u00b7 ' + (tally[code] || 0) + ' of ' + draws : ''));
-  });
-  says.textContent = 'Kept: ' + now.left + ' of ' + V + ' codes. The most probable has ' + (100 * most).toFixed(1) +
-    ' %. Entropy: ' + bits.toFixed(2) + ' bits' + (draws ? '; ' + Object.keys(tally).length + ' different codes drawn.' : '.');
-}
-function changed() { tally = {}; draws = 0; show(); }
-if (data.places.length > 1) kit.choice(controls, {label: 'Next token at', options: data.places.map(function (v) {
-  return 'row ' + Math.floor(v / W) + ', column ' + v % W; }), change: function (v) { place = v; changed(); }});
-kit.slider(controls, {label: 'Temperature', min: 5, max: 200, step: 5, value: 100,
-  format: function (v) { return (v / 100).toFixed(2); }, change: function (v) { tau = v / 100; changed(); }});
-kit.slider(controls, {label: 'top-k', min: 0, max: steps.length - 1, value: 0,
-  format: function (v) { return v ? String(steps[v]) : 'all'; }, change: function (v) { k = steps[v]; changed(); }});
-kit.slider(controls, {label: 'top-p', min: 5, max: 100, step: 5, value: 100,
-  format: function (v) { return (v / 100).toFixed(2); }, change: function (v) { p = v / 100; changed(); }});
-var button = kit.el('button', {type: 'button'}, controls, 'Draw 100 times');
-button.addEventListener('click', function () {
-  var now = turn();
-  for (var n = 0; n < 100; n++) {
-    var u = Math.random(), i = 0, last = now.order[0];
-    while (i < V && now.share[now.order[i]] > 0) { last = now.order[i]; u -= now.share[last]; if (u < 0) break; i++; }
-    tally[last] = (tally[last] || 0) + 1;
-  }
-  draws += 100;
-  show();
-});
-"""  # noqa: E501
+    return Explorer(
+        title="Turn the dials",
+        alt=alt,
+        data=data,
+        script=Path(__file__).with_suffix(".js"),
+        figure=figure,
+        height=430,
+    )

@@ -19,12 +19,19 @@ from PIL import Image
 from dalle_edu.errors import ReaderError
 from dalle_edu.explore.figures import COLOURS, figure_png, picture_array, small_png
 
+_FOLDER = Path(__file__).parent
+
 
 @cache
-def _asset(name: str) -> str:
-    """One of the files beside this one, without its comments and indents."""
-    text = re.sub(r"/\*.*?\*/", "", Path(__file__).with_name(name).read_text(encoding="utf-8"), flags=re.S)
-    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
+def packed(path: Path) -> str:
+    """A `.js` or `.css` file for the page: without comments that have a line of their own, indents and
+    `export`.
+
+    So a file that Node can import as a module stands inside a page as plain functions.
+    """
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.S)
+    lines = [line.strip() for line in text.splitlines()]
+    return "\n".join(line.removeprefix("export ") for line in lines if line and not line.startswith("//"))
 
 
 _PAGE = """<div class="dalle-explorer" id="{id}" data-explorer="{id}">
@@ -35,20 +42,8 @@ _PAGE = """<div class="dalle-explorer" id="{id}" data-explorer="{id}">
 </div>
 <script type="application/json" class="data">{data}</script>
 <script>(function(){{
-var here=document.currentScript,box=here&&here.closest?here.closest('.dalle-explorer'):null;
-if(!box)box=document.querySelector('[data-explorer="{id}"]:not([data-live])');
-if(!box||box.hasAttribute('data-live'))return;
 {kit}
-var still=box.querySelector('.still'),root=document.createElement('div');root.className='live';
-root.setAttribute('role','group');root.setAttribute('aria-label',box.querySelector('.title').textContent);
-root.setAttribute('aria-description',still.querySelector('img').alt);{height}
-try{{var data=JSON.parse(box.querySelector('script.data').textContent);
-box.insertBefore(root,still);
-(function(root,data,kit){{
-{script}
-}})(root,data,kit);kit.later.forEach(function(f){{f();}});
-still.style.display='none';box.setAttribute('data-live','yes');
-}}catch(error){{root.remove();box.setAttribute('data-broken',String(error));console.error(error);}}
+wake("{id}",{colours},{height},{show});
 }})();</script>
 </div>"""
 
@@ -58,11 +53,12 @@ class Explorer:
 
     title: one line above the figure. alt: what it shows, in a sentence or two, for those who cannot see it.
     data: what JSON can hold; tensors and arrays become lists, floats are cut to `digits` significant digits.
-    script: the body of a JavaScript `function (root, data, kit)` that fills the element `root`. `kit` (see
-        `explorer.js`) holds `el(tag, attributes, parent, text)` for HTML or SVG, `slider(parent, {label, min,
-        max, step, value, format, change})`, `choice(parent, {label, options, value, change})`, `theme()` (the
-        page's colours ink, paper, soft, line, accent), `onTheme(redraw)` and `colours`, the Okabe-Ito list.
-        `change` is called once at the start, too.
+    script: the path of a JavaScript file with a function `show(root, data, kit)` that fills the element
+        `root`, or the text of that function's body. `kit` (see `kit.js`) holds `el(tag, attributes, parent,
+        text)` for HTML or SVG, `slider(parent, {label, min, max, step, value, format, change})`,
+        `choice(parent, {label, options, value, change})`, `voice(parent)` for what is read aloud, `point`
+        and `keys` for mouse, finger and keyboard, `theme()` (the colours), `onTheme(redraw)` and `colours`,
+        the Okabe-Ito list. `change` is called once at the start, too.
     png or figure: the still picture, as the bytes of a PNG or as a matplotlib figure, which is closed.
     height: the least height of the live figure in screen pixels, so that the page does not jump.
 
@@ -83,7 +79,8 @@ class Explorer:
 
             png = figure_png(figure)
             plt.close(figure)
-        self.title, self.alt, self.script, self.png, self.height = title, alt, script, png, height
+        self.title, self.alt, self.png, self.height = title, alt, png, height
+        self.script = _function(script)
         try:
             self.json = json.dumps(_plain(data, digits), allow_nan=False, separators=(",", ":"))
         except (TypeError, ValueError) as error:
@@ -91,7 +88,7 @@ class Explorer:
                 f"The data of the explorer {title!r} does not fit into JSON: {error}."
             ) from error
         # From the content alone, so that a second run of the same notebook writes the same output.
-        content = "\0".join([title, alt, self.json, script]).encode()
+        content = "\0".join([title, alt, self.json, self.script]).encode()
         self.id = "explorer-" + hashlib.sha256(content).hexdigest()[:12]
 
     def __repr__(self):
@@ -104,16 +101,25 @@ class Explorer:
         )  # from the PNG's header; ours hold two pixels a screen pixel
         return _PAGE.format(
             id=self.id,
-            style=_asset("explorer.css"),
+            style=packed(_FOLDER / "kit.css"),
             title=html.escape(self.title),
             alt=html.escape(self.alt),
             still=still,
             width=width // 2 if width > 640 else width,
             data=_inside_script_tag(self.json),
-            kit=_asset("explorer.js").replace("COLOURS", json.dumps(COLOURS, separators=(",", ":"))),
-            height=f"root.style.minHeight='{int(self.height)}px';" if self.height else "",
-            script=self.script.strip().replace("</script", "<\\/script").replace("<!--", "<\\!--"),
+            kit=packed(_FOLDER / "kit.js"),
+            colours=json.dumps(COLOURS, separators=(",", ":")),
+            height=int(self.height or 0),
+            show=self.script.replace("</script", "<\\/script").replace("<!--", "<\\!--"),
         )
+
+
+def _function(script: Path | str) -> str:
+    """JavaScript for a function `(root, data, kit)`: what a file calls `show`, or the body that was given."""
+    if isinstance(script, Path):
+        # In a function of its own, so that no name of the file meets one of the kit's.
+        return f"(function(){{\n{packed(script)}\nreturn show;\n}})()"
+    return f"function(root,data,kit){{\n{script.strip()}\n}}"
 
 
 def picture_uri(image, scale: int = 1) -> str:

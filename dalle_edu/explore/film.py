@@ -5,6 +5,8 @@ All numbers are a trained model's own. A frame shows the tokens drawn so far, de
 background for the rest.
 """
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -95,7 +97,12 @@ def film_explorer(model, prompt: str, tokens: Tensor) -> Explorer:
         "probabilities."
     )
     return Explorer(
-        title=f"“{prompt}”, token by token", alt=alt, data=data, script=_SCRIPT, figure=figure, height=330
+        title=f"“{prompt}”, token by token",
+        alt=alt,
+        data=data,
+        script=Path(__file__).with_suffix(".js"),
+        figure=figure,
+        height=330,
     )
 
 
@@ -104,55 +111,3 @@ def _sheet(pictures: Tensor, columns: int) -> Tensor:
     n, channels, height, width = pictures.shape
     rows = pictures.view(n // columns, columns, channels, height, width)
     return rows.permute(2, 0, 3, 1, 4).reshape(channels, n // columns * height, columns * width)
-
-
-_SCRIPT = """
-var n = data.tokens.length, W = data.grid[1], zoom = 256 / data.size, step = data.size / W * zoom, timer = null;
-var row = kit.el('div', {style: 'display:flex;gap:1.2em;flex-wrap:wrap;align-items:flex-start'}, root);
-var frame = kit.el('div', {style: 'position:relative;width:256px;height:256px;border:1px solid var(--line)'}, row);
-var film = kit.el('div', {class: 'pixels', style: 'width:256px;height:256px;background-image:url(' + data.frames +
-  ');background-size:' + data.columns * 256 + 'px auto'}, frame);
-var mark = kit.el('div', {style: 'position:absolute;box-sizing:border-box;border:2px solid #D55E00;outline:1px solid #fff;width:' +
-  (step + 4) + 'px;height:' + (step + 4) + 'px'}, frame);
-var side = kit.el('div', {style: 'flex:1;min-width:14em', 'aria-live': 'polite'}, row);
-function patch(code, parent) {
-  var place = data.places[code], z = 22 / data.side;
-  kit.el('span', {class: 'pixels', style: 'display:inline-block;width:22px;height:22px;border:1px solid var(--line);' +
-    'background-image:url(' + data.codes + ');background-position:' + -place * 22 + 'px 0;background-size:auto 22px'}, parent);
-}
-function show(v) {
-  film.style.backgroundPosition = -(v % data.columns) * 256 + 'px ' + -Math.floor(v / data.columns) * 256 + 'px';
-  side.textContent = '';
-  mark.style.display = v < n ? 'block' : 'none';
-  if (v >= n) { kit.el('p', {}, side, 'All ' + n + ' tokens are drawn.'); return; }
-  mark.style.left = (v % W) * step - 2 + 'px';
-  mark.style.top = Math.floor(v / W) * step - 2 + 'px';
-  kit.el('p', {style: 'margin:0 0 .3em'}, side, 'Next: row ' + Math.floor(v / W) + ', column ' + v % W + '. Most probable codes:');
-  data.top[v].forEach(function (code, i) {
-    var line = kit.el('div', {style: 'display:flex;align-items:center;gap:.5em;margin:2px 0'}, side), p = data.share[v][i] / 10;
-    patch(code, line);
-    kit.el('span', {style: 'width:3em;font-variant-numeric:tabular-nums'}, line, String(code));
-    kit.el('span', {style: 'height:12px;background:var(--accent);width:' + p * 0.9 + 'px'}, line);
-    kit.el('span', {}, line, p.toFixed(1) + ' %' + (code === data.tokens[v] ? '  \\u2190 drawn' : ''));
-  });
-  if (data.top[v].indexOf(data.tokens[v]) < 0) {
-    var line = kit.el('div', {style: 'display:flex;align-items:center;gap:.5em;margin:2px 0'}, side);
-    patch(data.tokens[v], line);
-    kit.el('span', {}, line, data.tokens[v] + ' was drawn, at ' + (data.drawn[v] / 10).toFixed(1) + ' %');
-  }
-}
-var slider = kit.slider(root, {label: 'Tokens drawn', min: 0, max: n, value: Math.floor(n / 2), change: show,
-  format: function (v) { return v + ' of ' + n; }});
-var play = kit.el('button', {type: 'button'}, root, 'Play');
-function stop() { clearInterval(timer); timer = null; play.textContent = 'Play'; }
-play.addEventListener('click', function () {
-  if (timer) { stop(); return; }
-  if (+slider.value >= n) slider.value = 0;
-  play.textContent = 'Pause';
-  timer = setInterval(function () {
-    if (+slider.value >= n) { stop(); return; }
-    slider.value = +slider.value + 1;
-    slider.dispatchEvent(new Event('input'));
-  }, 60);
-});
-"""  # noqa: E501 (JavaScript)

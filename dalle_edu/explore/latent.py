@@ -5,6 +5,7 @@ Every function takes the reader's own `decode`, latents (n, 2) -> pictures (n, 3
 
 import base64
 import io
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
@@ -16,6 +17,7 @@ from dalle_edu.explore.explorer import Explorer
 from dalle_edu.explore.figures import COLOURS, picture_array, small_png
 
 MARKERS = ["o", "s", "^", "D", "P", "X", "v", "*"]
+_LETTERS = "●■▲◆✚✖▼★"  # the same signs in a page's text
 
 
 def plot_codes(codes, kinds=None, ax=None, legend: bool = True) -> None:
@@ -79,6 +81,14 @@ def latent_explorer(
         "decoded": _sheet(frames, steps),
         "nearest": _sheet(nearest, steps),
         "dots": _dots(codes, kinds, low, high),
+        "kinds": [
+            {
+                "name": str(name),
+                "colour": COLOURS[number % len(COLOURS)],
+                "marker": _LETTERS[number % len(_LETTERS)],
+            }
+            for number, name in enumerate(dict.fromkeys(kinds or []))
+        ],
     }
     chosen = (steps - 1 - row) * steps + column
     figure, axes = plt.subplots(1, 3, figsize=(7, 3), width_ratios=(2, 1, 1))
@@ -93,7 +103,7 @@ def latent_explorer(
         "A plane of latent codes as dots, with a point to drag. Beside it the picture that the decoder makes "
         "of the point, and the picture whose code lies nearest to it."
     )
-    return Explorer(title=title, alt=alt, data=data, script=_SCRIPT, figure=figure)
+    return Explorer(title=title, alt=alt, data=data, script=Path(__file__).with_suffix(".js"), figure=figure)
 
 
 def _as_codes(codes):
@@ -133,61 +143,3 @@ def _dots(codes, kinds, low, high) -> str:
 
 def _uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
-_SCRIPT = r"""
-var el=kit.el,n=data.steps,size=data.size,x=data.at[0],y=data.at[1];
-var row=el('div',{style:'display:flex;gap:1em;flex-wrap:wrap;align-items:flex-start'},root);
-var plane=el('div',{tabindex:0,role:'application',
-  'aria-label':'Latent plane. Arrow keys move the point; with shift, five steps at once.',
-  style:'position:relative;width:300px;height:300px;touch-action:none;cursor:crosshair;background:#fff;'+
-    'border:1px solid var(--line)'},row);
-el('img',{src:data.dots,alt:'The codes of the pictures as dots',draggable:'false',
-  style:'width:100%;height:100%;pointer-events:none'},plane);
-var point=el('div',{style:'position:absolute;width:18px;height:18px;margin:-11px 0 0 -11px;'+
-  'border-radius:50%;border:3px solid #000;pointer-events:none;'+
-  'box-shadow:0 0 0 2px #fff,inset 0 0 0 2px #fff'},plane);
-var side=el('div',{style:'display:flex;gap:1em;flex-wrap:wrap'},row);
-
-// A canvas that shows frame (x, y) of a sheet of n by n frames.
-function view(label,source,alt){
-  var box=el('div',{},side),canvas=el('canvas',{width:size,height:size,role:'img','aria-label':alt,
-    class:'pixels',style:'width:128px;height:128px;border:1px solid var(--line);background:#fff'},box);
-  el('div',{style:'max-width:128px'},box,label);
-  var sheet=new Image(),paint=function(){
-    if(sheet.complete&&sheet.naturalWidth)
-      canvas.getContext('2d').drawImage(sheet,x*size,(n-1-y)*size,size,size,0,0,size,size);};
-  sheet.onload=paint;sheet.src=source;
-  return paint;
-}
-var views=[view('decoded from the point',data.decoded,'The picture decoded from the point'),
-  view('picture with the nearest code',data.nearest,'The picture whose code lies nearest')];
-var line=el('p',{style:'margin:.5em 0 0'},root);el('span',{},line,'z = ');
-var place=el('output',{'aria-live':'polite'},line);
-el('small',{},root,'Drag the point, or focus the plane and use the arrow keys.');
-
-function value(i,axis){return (data.low[axis]+i/(n-1)*(data.high[axis]-data.low[axis])).toFixed(2);}
-function move(i,j){
-  x=Math.max(0,Math.min(n-1,i));y=Math.max(0,Math.min(n-1,j));
-  point.style.left=x/(n-1)*100+'%';point.style.top=(1-y/(n-1))*100+'%';
-  views.forEach(function(paint){paint();});
-  place.textContent='('+value(x,0)+', '+value(y,1)+')';
-}
-function drag(event){
-  var box=plane.getBoundingClientRect();
-  move(Math.round((event.clientX-box.left)/box.width*(n-1)),
-    Math.round((1-(event.clientY-box.top)/box.height)*(n-1)));
-}
-plane.addEventListener('pointerdown',function(event){
-  plane.setPointerCapture(event.pointerId);plane.focus();drag(event);
-});
-plane.addEventListener('pointermove',function(event){
-  if(plane.hasPointerCapture(event.pointerId))drag(event);
-});
-plane.addEventListener('keydown',function(event){
-  var step=event.shiftKey?5:1,
-    way={ArrowLeft:[-1,0],ArrowRight:[1,0],ArrowUp:[0,1],ArrowDown:[0,-1]}[event.key];
-  if(way){event.preventDefault();event.stopPropagation();move(x+way[0]*step,y+way[1]*step);}
-});
-move(x,y);
-"""

@@ -1,5 +1,7 @@
 """Rewrite one token of a picture and see what the decoder makes of it: which pixels a token answers for."""
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -34,8 +36,12 @@ def rewrite_explorer(vae, image: Tensor, runners_up: int = 3, strangers: int = 2
     # One sheet of all pictures: a row a place, a column a code.
     sheet = pictures.unflatten(0, (-1, number)).permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
     decoded = vae.decode(tokens[None])[0]
+    # It opens where a code at random changes the most.
+    change = (pictures.unflatten(0, (-1, number))[:, -1] - decoded).abs().mean((1, 2, 3))
+    start = int(change.argmax())
     data = {
         "tokens": tokens.flatten(),
+        "start": start,
         "others": others,
         "chances": (100 * chances).round().long(),
         "runnersUp": runners_up,
@@ -52,8 +58,8 @@ def rewrite_explorer(vae, image: Tensor, runners_up: int = 3, strangers: int = 2
             "tokens and give it another code: the picture changes around that place."
         ),
         data=data,
-        script=_SCRIPT,
-        figure=_still(image, decoded, pictures, height, width, number),
+        script=Path(__file__).with_suffix(".js"),
+        figure=_still(image, decoded, pictures[start * number + number - 1], start, (height, width)),
         height=340,
     )
 
@@ -72,90 +78,15 @@ def alternatives(vae, image: Tensor, runners_up: int, strangers: int, seed: int 
     return tokens, codes[:, 1:], q.gather(1, codes)
 
 
-def _still(image, decoded, pictures, height, width, number):
-    """Original, decoded, and one token in the middle replaced by a stranger."""
-    place = height // 2 * width + width // 2
+def _still(image, decoded, changed, place, grid):
+    """Original, decoded, and one token replaced by a stranger."""
+    height, width = grid
     figure, axes = plt.subplots(1, 3, figsize=(6.6, 2.5))
-    three = [image, decoded, pictures[place * number + number - 1]]
+    three = [image, decoded, changed]
     for ax, picture, title in zip(axes, three, ("original", "decoded", "one token changed"), strict=True):
         ax.imshow(picture_array(picture[None])[0])
         ax.set(title=title, xticks=[], yticks=[])
     high, wide = image.shape[1] / height, image.shape[2] / width
-    corner = np.array([width // 2 * wide - 0.5, height // 2 * high - 0.5])
+    corner = np.array([place % width * wide - 0.5, place // width * high - 0.5])
     axes[2].add_patch(plt.Rectangle(corner, wide, high, fill=False, edgecolor="black", linewidth=2))
     return figure
-
-
-_SCRIPT = r"""
-var h = data.grid[0], w = data.grid[1], H = data.size[0], W = data.size[1], n = data.others[0].length;
-var zoom = Math.max(1, Math.floor(256 / W)), place = (h >> 1) * w + (w >> 1), code = 0;
-var row = kit.el('div', {style: 'display:flex;flex-wrap:wrap;gap:1em'}, root);
-function panel(name) {
-  var box = kit.el('div', {}, row);
-  kit.el('div', {}, box, name);
-  return kit.el('canvas', {width: W * zoom, height: H * zoom, style: 'max-width:100%'}, box);
-}
-var first = panel('original'), second = panel('decoded from the tokens');
-second.setAttribute('tabindex', '0');
-second.setAttribute('role', 'application');
-second.setAttribute('aria-label', 'Token grid. Arrow keys choose a token, buttons below give it a code.');
-second.style.cursor = 'crosshair';
-var say = kit.el('p', {'aria-live': 'polite', style: 'margin:.4em 0'}, root);
-var buttons = kit.el('div', {style: 'display:flex;flex-wrap:wrap;gap:.4em'}, root);
-function image(uri) { var i = new Image(); i.onload = draw; i.src = uri; return i; }
-var original = image(data.original), decoded = image(data.decoded), sheet = image(data.sheet);
-function paint(canvas, source, x, y) {
-  if (!source.complete) return;
-  var c = canvas.getContext('2d');
-  c.imageSmoothingEnabled = false;
-  c.drawImage(source, x, y, W, H, 0, 0, W * zoom, H * zoom);
-}
-function draw() {
-  paint(first, original, 0, 0);
-  if (code === 0) paint(second, decoded, 0, 0); else paint(second, sheet, (code - 1) * W, place * H);
-  [first, second].forEach(function (canvas) {
-    var c = canvas.getContext('2d'), a = W * zoom / w, b = H * zoom / h;
-    var x = place % w * a, y = Math.floor(place / w) * b;
-    c.lineWidth = 3; c.strokeStyle = '#fff'; c.strokeRect(x - 1, y - 1, a + 2, b + 2);
-    c.lineWidth = 1.5; c.strokeStyle = '#000'; c.strokeRect(x - 1, y - 1, a + 2, b + 2);
-  });
-}
-function choose(next) {
-  code = next;
-  var chance = data.chances[place][code];
-  var which = code === 0 ? 'its own' : code <= data.runnersUp ? 'a runner-up' : 'a stranger';
-  var now = code === 0 ? data.tokens[place] : data.others[place][code - 1];
-  say.textContent = 'Row ' + (Math.floor(place / w) + 1) + ', column ' + (place % w + 1) + ': code ' + now +
-    ', ' + which + '; the encoder gave it ' + (chance < 1 ? 'less than 1' : chance) + ' %.';
-  Array.prototype.forEach.call(buttons.children, function (b, i) { b.setAttribute('aria-pressed', i === code);
-    b.style.fontWeight = i === code ? '700' : '400'; });
-  draw();
-}
-function go(next) {
-  place = next;
-  buttons.textContent = '';
-  for (var i = 0; i <= n; i++) (function (i) {
-    var text = i === 0 ? 'own ' + data.tokens[place] :
-      (i <= data.runnersUp ? 'next ' : 'stranger ') + data.others[place][i - 1];
-    kit.el('button', {type: 'button'}, buttons, text).addEventListener('click', function () { choose(i); });
-  })(i);
-  choose(0);
-}
-[first, second].forEach(function (canvas) {
-  canvas.addEventListener('click', function (e) {
-    var r = canvas.getBoundingClientRect();
-    var x = Math.min(w - 1, Math.floor((e.clientX - r.left) / r.width * w));
-    var y = Math.min(h - 1, Math.floor((e.clientY - r.top) / r.height * h));
-    go(Math.max(0, y) * w + Math.max(0, x));
-  });
-});
-second.addEventListener('keydown', function (e) {
-  var x = place % w, y = Math.floor(place / w), k = e.key;
-  if (k === 'ArrowLeft') x = Math.max(0, x - 1); else if (k === 'ArrowRight') x = Math.min(w - 1, x + 1);
-  else if (k === 'ArrowUp') y = Math.max(0, y - 1); else if (k === 'ArrowDown') y = Math.min(h - 1, y + 1);
-  else return;
-  e.preventDefault();
-  go(y * w + x);
-});
-go(place);
-"""

@@ -2,8 +2,8 @@
 
 stream = words, padding of the empty places, picture tokens in raster order (Ramesh et al. 2021, section 2.2)
 """
-# The script at the end is JavaScript with long lines.
-# ruff: noqa: E501
+
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
@@ -23,8 +23,8 @@ def plot_pieces(lines: dict[str, list[str]], ax=None) -> None:
         for i, piece in enumerate(pieces):
             wide = len(piece)
             ax.add_patch(
-                plt.Rectangle((at + 0.06, row + 0.14), wide - 0.12, 0.72, facecolor=COLOURS[5] if i % 2 else COLOURS[4],
-                              edgecolor="none", alpha=0.75)
+                plt.Rectangle((at + 0.06, row + 0.14), wide - 0.12, 0.72, edgecolor="none", alpha=0.75,
+                              facecolor=COLOURS[5] if i % 2 else COLOURS[4])
             )  # fmt: skip
             for j, letter in enumerate(piece):
                 shown = "·" if letter == " " else letter
@@ -41,8 +41,8 @@ def plot_pieces(lines: dict[str, list[str]], ax=None) -> None:
 def plot_stream(tokenizer, text, image=None, picture=None, ax=None) -> None:
     """Draws the stream of one caption: a box a text position, and the picture tokens in their grid.
 
-    text: (text_length,) from `CaptionTokenizer.encode`. image: (height, width) tokens, shown as numbers where there is
-    room; picture: (3, H, W) in [0, 1], laid under the grid.
+    text: (text_length,) from `CaptionTokenizer.encode`. image: (height, width) tokens, shown as numbers where
+    there is room; picture: (3, H, W) in [0, 1], laid under the grid.
     """
     text = torch.as_tensor(text)
     if text.ndim != 1:
@@ -97,15 +97,17 @@ def stream_explorer(
     pictures,
     title: str = "One stream: the sentence, then the picture",
 ) -> Explorer:
-    """A figure to touch: choose a caption, walk along its stream, and read what each position holds and predicts.
+    """A figure to touch: choose a caption, walk along its stream, and read what each position holds and
+    predicts.
 
-    images: (N, height, width) int64, the picture tokens of each caption's picture; pictures: (N, 3, H, W) in [0, 1], as
-    the tokens decode. Raises ReaderError where the numbers of captions, tokens and pictures differ.
+    images: (N, height, width) int64, the picture tokens of each caption's picture; pictures: (N, 3, H, W) in
+    [0, 1], as the tokens decode. Raises ReaderError where the numbers of captions, tokens and pictures
+    differ.
     """
     if not len(captions) == len(images) == len(pictures) or len(captions) == 0:
         raise ReaderError(
-            f"There are {len(captions)} captions, {len(images)} pictures in tokens and {len(pictures)} pictures; "
-            "give one of each a caption."
+            f"There are {len(captions)} captions, {len(images)} pictures in tokens and "
+            f"{len(pictures)} pictures; give one of each a caption."
         )
     text = tokenizer.encode(captions, text_length, cut=True)
     data = {
@@ -122,15 +124,16 @@ def stream_explorer(
     figure, ax = plt.subplots(figsize=(7, 2.6))
     plot_stream(tokenizer, text[0], images[0], pictures[0], ax=ax)
     alt = (
-        f"The stream of the caption “{captions[0]}”: {text_length} text positions, of which the last hold padding, and "
-        f"{images.shape[1]} by {images.shape[2]} picture tokens over the decoded picture. Captions to choose from: "
-        f"{'; '.join(captions)}."
+        f"The stream of the caption “{captions[0]}”: {text_length} text positions, of which the last hold "
+        f"padding, and {images.shape[1]} by {images.shape[2]} picture tokens over the decoded picture. "
+        f"Captions to choose from: {'; '.join(captions)}."
     )
-    return Explorer(title=title, alt=alt, data=data, script=_SCRIPT, figure=figure)
+    return Explorer(title=title, alt=alt, data=data, script=Path(__file__).with_suffix(".js"), figure=figure)
 
 
 def stream_typing(tokenizer, text_length: int = 24):
-    """A box to type a caption into, for JupyterLab with a kernel: its text positions appear below as you type."""
+    """A box to type a caption into, for JupyterLab with a kernel: its text positions appear below as you
+    type."""
     import ipywidgets
     from IPython.display import display
 
@@ -155,55 +158,3 @@ def stream_typing(tokenizer, text_length: int = 24):
     box.observe(draw, names="value")
     draw()
     return ipywidgets.VBox([box, says, out])
-
-
-_SCRIPT = r"""
-var H=data.grid[0],W=data.grid[1],N=H*W,T=data.length,L=T+N,V=data.vocabulary,which=0,at=0,el=kit.el;
-var controls=el('div',{},root);
-kit.choice(controls,{label:'caption',options:data.captions,change:function(v){which=v;draw();}});
-var stage=el('div',{tabindex:0,role:'application','aria-label':'Stream. Left and right arrow: the position before and after. '+
-  'Up and down: a row. Home and end: first and last position.',
-  style:'display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start;padding:.3em;margin-top:.4em'},root);
-var texts=el('div',{style:'flex:1 1 15em;display:grid;grid-template-columns:repeat(6,1fr);gap:3px'},stage);
-var S=20,svg=el('svg',{viewBox:'-1 -1 '+(W*S+2)+' '+(H*S+2),style:'flex:1 1 15em;max-width:22em;background:#fff;cursor:crosshair'},stage);
-var picture=el('image',{width:W*S,height:H*S,'class':'pixels',preserveAspectRatio:'none'},svg);
-for(var k=0;k<=W;k++)el('line',{x1:k*S,x2:k*S,y1:0,y2:H*S,stroke:'#868e96','stroke-width':.4},svg);
-for(k=0;k<=H;k++)el('line',{x1:0,x2:W*S,y1:k*S,y2:k*S,stroke:'#868e96','stroke-width':.4},svg);
-var next=el('rect',{width:S,height:S,fill:'none',stroke:kit.colours[0],'stroke-width':2,'stroke-dasharray':'4 2'},svg);
-var ring=el('rect',{width:S,height:S,fill:'none',stroke:kit.colours[1],'stroke-width':3},svg);
-var says=el('p',{'aria-live':'polite','class':'says',style:'margin:.5em 0 0'},root);
-el('small',{},root,'Point at a position, or use the arrow keys. Solid frame: chosen. Dashed: what it predicts. Hatched: padding.');
-var boxes=[];
-for(k=0;k<T;k++)(function(i){
-  var b=el('div',{style:'padding:.15em .1em;text-align:center;font-size:12px;line-height:1.2;overflow-wrap:anywhere;color:#000;'+
-    'border:2px solid transparent;border-radius:3px;cursor:crosshair;min-height:2.4em'},texts);
-  b.addEventListener('pointerenter',function(){at=i;draw();});b.addEventListener('click',function(){at=i;draw();});boxes.push(b);
-})(k);
-function fromPointer(e){var r=svg.getBoundingClientRect(),s=(W*S+2)/r.width,x=Math.floor(((e.clientX-r.left)*s-1)/S),
-  y=Math.floor(((e.clientY-r.top)*s-1)/S);if(x>=0&&x<W&&y>=0&&y<H){at=T+y*W+x;draw();}}
-svg.addEventListener('pointermove',fromPointer);svg.addEventListener('pointerdown',fromPointer);
-stage.addEventListener('keydown',function(e){
-  var row=at<T?6:W,moves={ArrowLeft:-1,ArrowRight:1,ArrowUp:-row,ArrowDown:row,Home:-L,End:L};
-  if(!(e.key in moves))return;e.preventDefault();at=Math.max(0,Math.min(L-1,at+moves[e.key]));draw();});
-function name(i){
-  var w=data.words[which];
-  if(i<T)return i<w.length?'the word piece “'+w[i][0].trim()+'”, token '+w[i][1]:'padding of place '+i+', token '+(V+i);
-  var j=i-T;return 'picture token '+data.tokens[which][j]+', row '+Math.floor(j/W)+', column '+j%W;
-}
-function draw(){
-  var w=data.words[which];
-  boxes.forEach(function(b,i){
-    b.textContent=i<w.length?w[i][0].trim():'pad '+i;
-    b.style.background=i<w.length?kit.colours[5]:'repeating-linear-gradient(45deg,#e9ecef 0 5px,#ced4da 5px 7px)';
-    b.style.border=(i===at?'2px solid '+kit.colours[1]:i===at+1?'2px dashed '+kit.colours[0]:'2px solid transparent');
-  });
-  picture.setAttribute('href',data.pictures[which]);
-  [[ring,at],[next,at+1]].forEach(function(p){
-    var j=p[1]-T;p[0].setAttribute('visibility',j>=0&&j<N?'visible':'hidden');
-    if(j>=0&&j<N){p[0].setAttribute('x',j%W*S);p[0].setAttribute('y',Math.floor(j/W)*S);}});
-  var place=at<T?'text vector '+at:'row vector '+Math.floor((at-T)/W)+' + column vector '+(at-T)%W;
-  var after=at+1<T&&at+1>=w.length?'nothing: padding is no target':at+1<L?name(at+1):'nothing: the picture is finished';
-  says.textContent='Position '+at+' of '+L+' holds '+name(at)+'. Its state starts as the token’s vector + '+place+
-    '. It must predict: '+after+'.';
-}
-"""

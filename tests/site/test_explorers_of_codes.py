@@ -65,7 +65,7 @@ def test_it_says_how_often_the_chosen_code_occurs_and_frames_every_place(browser
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (2, 3), (3, 4)])
 def test_a_click_into_a_picture_asks_for_the_code_that_sits_there(browser, codebook, row, column):
-    browser.click(FIRST, (column + 0.5) / 5, (row + 0.5) / 4)
+    browser.click(FIRST, (2 + 24 * (column + 0.5)) / (5 * 24 + 4), (2 + 24 * (row + 0.5)) / (4 * 24 + 4))
     assert said(browser).startswith(f"code {int(TOKENS[0, row, column])}: ")
     assert frames(browser, FIRST) == int((TOKENS[0] == TOKENS[0, row, column]).sum())
 
@@ -95,8 +95,10 @@ def test_the_neighbours_are_the_nearest_codes_and_can_be_chosen(browser, codeboo
     labels = browser.value("[...document.querySelectorAll('.live button')].map(b => b.ariaLabel)")
     nearest = (COLOUR - COLOUR[chosen]).norm(dim=1).argsort()[:8]
     assert labels == [f"code {code}" for code in nearest.tolist()]
-    browser.click(f"button[aria-label='{labels[1]}']")
+    focus(browser, f"button[aria-label='{labels[1]}']")
+    browser.key("Enter")
     assert said(browser).startswith(f"{labels[1]}: ")
+    assert browser.value("document.activeElement.tagName") == "BUTTON"  # the focus is kept
 
 
 # ---- chapter 5: rewrite a token
@@ -138,16 +140,19 @@ def colours(browser, row, column):
     return browser.value(f"[...{drawn((row, column))}]")
 
 
+BUTTONS = {"own": "the picture’s own", "next": "next most probable", "stranger": "any other code"}
+
+
 def press(browser, word):
-    """Presses the first button whose text begins with `word`."""
-    index = browser.value(
-        f"[...document.querySelectorAll('.live button')].findIndex(b => b.textContent.startsWith('{word}'))"
-    )
+    """Presses the first button of this kind."""
+    buttons = "[...document.querySelectorAll('.live button')]"
+    index = browser.value(f"{buttons}.findIndex(b => b.textContent.startsWith('{BUTTONS[word]}'))")
     browser.click(f".live button:nth-child({index + 1})")
 
 
 def test_another_code_changes_the_picture_and_the_own_code_brings_it_back(browser, rewriting):
     focus(browser, CANVAS)
+    browser.click(CANVAS, 5 / 8, 5 / 8)
     before = colours(browser, 2, 2)
     place = 2 * 4 + 2
     press(browser, "stranger")
@@ -181,8 +186,10 @@ def test_a_click_and_the_arrow_keys_choose_a_token(browser, rewriting):
     assert said(browser).startswith(f"Row 1, column 3: code {rewriting['tokens'][2]}, its own")
 
 
-def test_the_buttons_say_which_code_is_on(browser, rewriting):
+def test_it_opens_with_a_token_changed_and_the_buttons_say_which_code_is_on(browser, rewriting):
     pressed = "[...document.querySelectorAll('.live button')].map(b => b.getAttribute('aria-pressed'))"
+    assert browser.value(pressed) == ["false"] * len(rewriting["others"][0]) + ["true"]
+    press(browser, "own")
     assert browser.value(pressed) == ["true"] + ["false"] * len(rewriting["others"][0])
     press(browser, "next")
     assert browser.value(pressed)[:2] == ["false", "true"]

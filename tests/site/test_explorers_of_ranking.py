@@ -37,8 +37,9 @@ def said(browser):
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (2, 5), (5, 1)])
 def test_a_click_on_a_cell_tells_its_caption_cosine_place_and_share(open_it, row, column):
     browser = open_it(similarity_explorer(COSINES, PICTURES[:6], CAPTIONS, scale=3.0))
-    side, unit, gap = 6 * 24 + 32, 24, 30
-    browser.click("svg", (gap + (column + 0.5) * unit) / side, (1 + (row + 0.5) * unit) / (6 * unit + 2))
+    unit, gap = 24, 31
+    wide, high = gap + 6 * unit + 3, 6 * unit + 4
+    browser.click("svg", (gap + (column + 0.5) * unit) / wide, (2 + (row + 0.5) * unit) / high)
     text, thousandths = said(browser), (COSINES * 1000).round() / 1000
     place = int((COSINES[row] > COSINES[row, column]).sum()) + 1
     share = 100 * float((3 * thousandths[row]).softmax(0)[column])

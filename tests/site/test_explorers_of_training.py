@@ -26,7 +26,9 @@ def show(browser, tmp_path):
 def test_walking_over_the_places_reads_out_what_each_token_cost(show):
     nats = torch.tensor([[[0.1, 0.2, 3.0], [0.0, 0.5, 4.0]]])
     browser = show(token_loss_explorer(["a"], torch.rand(1, 3, 4, 6), {"counts": nats + 1, "model": nats}))
+    assert "Row 1, column 2: 4.00 nats" in browser.value(SAYS)  # it opens on the dearest
     browser.value("document.querySelector('svg[tabindex]').focus()")
+    browser.key("Home")
     assert "Row 0, column 0: 0.10 nats" in browser.value(SAYS)
     browser.key("ArrowDown")
     browser.key("ArrowRight")
