@@ -35,6 +35,9 @@ def draw(
     seed: Annotated[int, typer.Option(help="The same seed draws the same again on the same machine.")] = 0,
     temperature: Annotated[float, typer.Option(help="Below 1: safer; above 1: wilder.")] = 1.0,
     top_k: Annotated[int, typer.Option(help="Draw each token from the K most probable ones (0: all).")] = 0,
+    guidance: Annotated[
+        float, typer.Option(help="Above 1: closer to the caption; for models trained with caption_dropout.")
+    ] = 1.0,
     model: ModelOption = "picturebook",
     start: Annotated[Path | None, typer.Option(help="A picture to begin with.")] = None,
     keep_rows: Annotated[int, typer.Option(help="How many rows of its tokens to keep.")] = 0,
@@ -59,6 +62,7 @@ def draw(
         _require(os.path.isfile(start), f"--start {start}: there is no such file.")
         picture = read_picture(start, loaded.config.dvae.image_size)
     dials = {"temperature": temperature, "top_k": top_k, "start": picture, "keep_rows": keep_rows}
+    dials["guidance"] = guidance
     try:
         drawing = loaded.draw(prompt, samples, seed, **dials, progress=True)
     except KeyboardInterrupt:

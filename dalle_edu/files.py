@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -56,9 +57,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
+def rounded(tensors: Mapping[str, Tensor], precision: torch.dtype) -> dict[str, Tensor]:
+    """The tensors, those of fractions brought to `precision`. Raises ReaderError where a number is too large
+    for it, as it can be for torch.float16 beyond 65,504 (torch.bfloat16 holds all, less exactly)."""
+    out = {name: t.to(precision) if t.is_floating_point() else t for name, t in tensors.items()}
+    for name, tensor in out.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ReaderError(f"{name} holds numbers that {precision} cannot: publish it in torch.bfloat16.")
+    return out
+
+
 def load_weights(model: nn.Module, path: Path) -> nn.Module:
-    """Loads a safetensors file into `model` and sets it to evaluation. Raises ReaderError where they do not
-    fit, and for weights that are no numbers."""
+    """Loads a safetensors file into `model`, in the model's own precision (weights may be stored in 16 bits),
+    and sets it to evaluation. Raises ReaderError where they do not fit, and where they are no numbers."""
     tensors = read_tensors(path)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():

@@ -15,6 +15,7 @@ from dalle_edu.sampling import (
     adjust_logits,
     draw_from,
     first_rows,
+    guided,
     outside_rectangle,
     sample_tokens,
     sample_tokens_plain,
@@ -71,6 +72,37 @@ def test_with_the_cache_every_token_is_the_one_without_it(
     fast = sample_tokens(model, text, samples, generator=g(seed), **dials)
     slow = sample_tokens_plain(model, text, samples, generator=g(seed), **dials)
     assert fast.shape == (count * samples, grid[0] * grid[1]) and torch.equal(fast, slow)
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 1.7, 3.0])
+def test_with_guidance_too_the_cache_changes_nothing(guidance):
+    model, text = dalle(), prompts(2)
+    dials = {"temperature": 0.8, "guidance": guidance}
+    cached = sample_tokens(model, text, 3, generator=g(4), **dials)
+    assert cached.shape == (6, 12)
+    assert torch.equal(cached, sample_tokens_plain(model, text, 3, generator=g(4), **dials))
+
+
+def test_guidance_goes_from_the_empty_caption_through_the_caption_and_beyond():
+    logits = torch.tensor([[2.0, 0.0], [1.0, 1.0]])  # with the caption, without
+    assert torch.equal(guided(logits, 0.0), torch.tensor([[1.0, 1.0]]))
+    assert torch.equal(guided(logits, 2.0), torch.tensor([[3.0, -1.0]]))
+    assert torch.equal(guided(logits[:1], 1.0), logits[:1])
+    model, text = dalle(), prompts(1)
+    other = prompts(1, seed=9)
+    alone = sample_tokens(model, text, 4, guidance=0.0, generator=g())
+    assert torch.equal(
+        alone, sample_tokens(model, other, 4, guidance=0.0, generator=g())
+    )  # no caption at all
+    as_it_is = sample_tokens(model, text, 4, generator=g())
+    assert torch.equal(as_it_is, sample_tokens(model, text, 4, guidance=1.0, generator=g()))
+
+
+def test_given_tokens_stay_with_guidance():
+    keep = first_rows((3, 4), 1)
+    given_tokens = torch.arange(12) % 10
+    drawn = sample_tokens(dalle(), prompts(), 3, guidance=2.0, given=given_tokens, keep=keep, generator=g())
+    assert torch.equal(drawn[:, :4], given_tokens[:4].expand(3, 4))
 
 
 def test_the_same_seed_draws_the_same_tokens_and_samples_differ():
@@ -201,6 +233,7 @@ def test_draws_have_the_frequencies_of_the_softmax():
 @pytest.mark.parametrize("dials", [{"temperature": 0}, {"temperature": -1}, {"temperature": math.nan},
 {"temperature": math.inf},
                                    {"top_k": -1}, {"top_p": 0}, {"top_p": 1.1},
+                                   {"guidance": -1}, {"guidance": math.nan}, {"guidance": math.inf},
                                    {"top_p": math.nan}])  # fmt: skip
 def test_dials_that_cannot_be_are_refused_before_any_work(dials):
     with pytest.raises(ReaderError):

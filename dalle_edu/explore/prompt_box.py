@@ -106,11 +106,11 @@ class PromptBox:
                 )
             self._show(drawing)
             count = len(self.drawing)
-            self.says.value = (
-                f"{count} drawings, best first."
-                if count == wanted
-                else f"Stopped: {count} of {wanted} are done."
-            )
+            done_so_far = f"Stopped: {count} of {wanted} are done."
+            self.says.value = f"{count} drawings, best first." if count == wanted else done_so_far
+            words = getattr(self.model, "words", None)
+            if words is not None and (unknown := words.sentence(self.prompt.value)):
+                self.says.value += f" {unknown}"
         except KeyboardInterrupt:
             self.says.value = "Stopped before the first drawings were done."
         except ReaderError as error:

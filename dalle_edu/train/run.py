@@ -26,9 +26,10 @@ from dalle_edu.dalle import Dalle, with_noise, without_some_captions
 from dalle_edu.data.augment import shifted, similar_batch, spoilt
 from dalle_edu.data.mixture import Mixture, mixture
 from dalle_edu.data.vary import crop_filled, varied_crops
+from dalle_edu.data.words import KnownWords
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError, unknown_name
-from dalle_edu.files import load_weights, read_history, write_tensors, write_text
+from dalle_edu.files import load_weights, read_history, read_tensors, rounded, write_tensors, write_text
 from dalle_edu.reranking import build_clip
 from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.train.appearance import learn_from_appearance, settle
@@ -92,6 +93,8 @@ def train_part(
         model.load_state_dict(run.weights())
         settle(model)
         write_tensors(weights, model.state_dict())
+        if part == "dalle":
+            KnownWords.of(way for ways in data.captions for way in ways).save(out)
         record = {
             "steps": run.step,
             "seconds": round(run.seconds),
@@ -103,10 +106,11 @@ def train_part(
     return weights
 
 
-def publish(folder: Path, target: Path) -> None:
-    """Copies what a reader needs of a trained model, without its checkpoints: configuration, tokenizer,
-    weights, what each part was trained with, and its loss curves, one row in ten, as `dvae-history.jsonl` and
-    so on.
+def publish(folder: Path, target: Path, precision: torch.dtype = torch.float16) -> None:
+    """Copies what a reader needs of a trained model, without its checkpoints: configuration, tokenizer, known
+    words, weights, what each part was trained with, and its loss curves, one row in ten, as
+    `dvae-history.jsonl` and so on. The weights are stored in 16 bits, unless another `precision` is given;
+    they are loaded to 32 again.
 
     Raises ReaderError unless all of a drawing model is there.
     """
@@ -116,8 +120,10 @@ def publish(folder: Path, target: Path) -> None:
     if missing:
         raise ReaderError(f"{folder} lacks {', '.join(missing)}: train all parts first.")
     target.mkdir(parents=True, exist_ok=True)
-    for path in [*folder.glob("*.toml"), folder / "tokenizer.json", *folder.glob("*.safetensors")]:
+    for path in [*folder.glob("*.toml"), folder / "tokenizer.json", *folder.glob("words.json")]:
         shutil.copyfile(path, target / path.name)
+    for path in folder.glob("*.safetensors"):
+        write_tensors(target / path.name, rounded(read_tensors(path), precision))
     for part in PARTS:
         history = folder / f"training-{part}" / "history.jsonl"
         if history.is_file():

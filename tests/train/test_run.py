@@ -13,8 +13,9 @@ from dalle_edu.data.mixture import mixture
 from dalle_edu.drawing import load
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError
+from dalle_edu.files import rounded
 from dalle_edu.train.loop import load_weights, read_tensors
-from dalle_edu.train.run import crop_filled, precomputed_tokens, train_part
+from dalle_edu.train.run import crop_filled, precomputed_tokens, publish, train_part
 
 
 def contents(folder):
@@ -181,3 +182,39 @@ def test_crops_are_parts_of_their_pictures_at_the_grid_s_corners_and_prefer_what
         places = [(r, c) for r in range(0, 17, 4) for c in range(0, 17, 4)]
         assert any(torch.equal(image[:, r : r + 16, c : c + 16], crop) for r, c in places)
     assert crop_filled(images, 32, 4, torch.Generator()) is images
+
+
+def test_what_is_published_has_half_the_size_and_draws_as_before(tmp_path):
+    folder, target = trained_folder(), tmp_path / "published"
+    publish(folder, target)
+    for part in ("dvae", "clip", "dalle"):
+        ours, theirs = (read_tensors(where / f"{part}.safetensors") for where in (target, folder))
+        assert {t.dtype for t in ours.values() if t.is_floating_point()} == {torch.float16}
+        for name, tensor in theirs.items():  # 11 bits of a number: within one part in 2,048 of it, or tiny
+            assert torch.allclose(ours[name].float(), tensor, rtol=2**-11, atol=1e-7)
+    model, before = load(target), load(folder)
+    assert {p.dtype for p in model.dalle.parameters()} == {torch.float32}
+    text = model.encode_text(["a large red circle", "a small blue star"])
+    image = torch.randint(0, 32, (2, 16), generator=torch.Generator().manual_seed(0))
+    losses = [float(one.dalle.loss(text, image)["image"]) for one in (model, before)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-3)
+    pictures = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    same = model.vae.encode(pictures) == before.vae.encode(pictures)
+    assert same.float().mean() > 0.95
+    publish(folder, tmp_path / "whole", torch.float32)
+    assert (tmp_path / "whole" / "clip.safetensors").stat().st_size > 1.8 * (
+        target / "clip.safetensors"
+    ).stat().st_size
+
+
+def test_a_number_too_large_for_sixteen_bits_is_refused_with_what_to_do():
+    tensors = {"weight": torch.tensor([1e5]), "count": torch.tensor([70_000])}
+    with pytest.raises(ReaderError, match="weight holds numbers .* torch.bfloat16"):
+        rounded(tensors, torch.float16)
+    kept = rounded(tensors, torch.bfloat16)
+    assert kept["weight"].item() == pytest.approx(1e5, rel=2**-8) and kept["count"].dtype == torch.int64
+
+
+def test_the_words_that_were_trained_stay_with_the_model():
+    words = load(trained_folder()).words
+    assert words.unknown("a small red star") == [] and words.unknown("a small gnu") == ["gnu"]
