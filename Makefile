@@ -3,6 +3,7 @@
 # make draw     PROMPT="a red apple": draw pictures for a sentence
 # make test     set up, look over the code, run the tests and every notebook
 # make lint     look over the code only: style, JavaScript, types
+# make fuzz     a million damaged files, odd arguments and command lines (an hour; CASES=100000 for fewer)
 # make notebook NAME=book/01-autoencoders.ipynb: run one chapter again, in place
 # make clean    remove what was built (not the installation)
 
@@ -28,7 +29,7 @@ unexport MPLBACKEND
 # Nothing is fetched while the book runs or is tested.
 book test notebook: export HF_HUB_OFFLINE := 1
 
-.PHONY: help book lab draw test lint notebook clean setup
+.PHONY: help book lab draw test fuzz lint notebook clean setup
 .DEFAULT_GOAL := help
 
 help:
@@ -69,6 +70,10 @@ lint: $(INSTALLED)
 test: $(INSTALLED) lint
 	"$(BIN)/python" -m pytest tests book --nbval --nbval-current-env --nbval-cell-timeout 300 \
 		--nbval-sanitize-with tests/book/sanitize.cfg
+
+CASES ?= 1000000
+fuzz: $(INSTALLED)
+	"$(BIN)/python" tests/fuzz.py --cases $(CASES)
 
 notebook: $(INSTALLED)
 	@test -f "$(NAME)" || { echo "Name a notebook: make notebook NAME=book/01-autoencoders.ipynb"; exit 2; }

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -142,6 +142,42 @@ def replacing(path: Path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def only_one(folder: Path, doing: str) -> Iterator[None]:
+    """A context in which no other process of this machine is `doing` the same in `folder`, which is made, and
+    removed again where it stays empty. Raises ReaderError where another one is there already.
+
+    The lock is the operating system's (flock): it goes with its process, however that ends, so that one that
+    was killed blocks nobody. Of the processes of one `torchrun` the first holds it for all.
+    """
+    from filelock import FileLock, Timeout
+
+    if os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".lock"
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ReaderError(
+            f"Another process is {doing} in {folder} right now: wait for it, or choose another folder."
+        ) from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(
+            OSError
+        ):  # Windows keeps an open file; filelock knows a file that was removed
+            path.unlink()
+        lock.release()
+        for place in made:
+            with contextlib.suppress(OSError):  # not empty: there is what was wanted
+                place.rmdir()
 
 
 def readers_path(path: str | Path) -> Path:

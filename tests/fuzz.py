@@ -358,6 +358,8 @@ def run(cases: int, seed: int, place: Path, only: int | None = None, say=lambda 
         name = rng.choices(names, weights)[0]
         try:
             counts[name, fuzz.case(name, rng)] += 1
+        except KeyboardInterrupt:  # what was run so far is told
+            break
         except Exception:
             counts[name, "MISTAKE"] += 1
             mistakes.append((i, name, traceback.format_exc()))

@@ -24,7 +24,7 @@ from dalle_edu.data.folder import is_hidden
 from dalle_edu.data.pictures import SUFFIXES, check_size, read_picture
 from dalle_edu.data.tables import LONGEST, caption_of, clean_caption
 from dalle_edu.errors import ReaderError
-from dalle_edu.files import readers_path, replacing
+from dalle_edu.files import only_one, readers_path, replacing
 
 MOST_BYTES = 2**28  # of one file in a shard
 PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "lzma"}
@@ -81,9 +81,6 @@ def write_shards(dataset, folder: str | Path, per_shard: int = 1000) -> list[Pat
     Images become PNG, rounded to 8 bits. Each shard is there whole or not at all. Raises `ReaderError` when
     the folder already holds shards: nothing is overwritten.
     """
-    import webdataset as wds
-    from PIL import Image
-
     folder = readers_path(folder)
     if per_shard < 1:
         raise ReaderError(f"{per_shard} pictures a shard are asked for; at least one is needed.")
@@ -91,7 +88,14 @@ def write_shards(dataset, folder: str | Path, per_shard: int = 1000) -> list[Pat
         raise ReaderError(
             f"The folder {folder} already holds shards; choose an empty one, so that nothing is lost."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    with only_one(folder, "writing shards"):
+        return _write_shards(dataset, folder, per_shard)
+
+
+def _write_shards(dataset, folder: Path, per_shard: int) -> list[Path]:
+    import webdataset as wds
+    from PIL import Image
+
     paths = []
     for first in range(0, len(dataset), per_shard):
         path = folder / f"pictures-{len(paths):06d}.tar"

@@ -262,6 +262,8 @@ def train(
     from tqdm.auto import tqdm
 
     config, history, pending = run.config, [], []
+    if out is not None and (out / "history.jsonl").exists():
+        read_history(out / "history.jsonl")  # a damaged one is told now, and not at the next checkpoint
     last = min(config.steps, until if until is not None else config.steps)
     run.model.train()
     started = begun = time.perf_counter()

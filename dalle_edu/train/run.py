@@ -33,11 +33,13 @@ from dalle_edu.files import load_weights, read_history, read_tensors, rounded, w
 from dalle_edu.reranking import build_clip
 from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.train.appearance import learn_from_appearance, settle
+from dalle_edu.train.lock import alone
 from dalle_edu.train.loop import Run, TrainingConfig, cosine, train
 
 PARTS = ("dvae", "decoder", "clip", "dalle")
 
 
+@alone
 def train_part(
     part: str,
     config_name: str | Path,
