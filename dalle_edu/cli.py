@@ -26,6 +26,11 @@ ModelOption = Annotated[
     str, typer.Option("--model", help="A shipped model's name, or a folder that `train` wrote.")
 ]
 
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(help="How many cores share the work (DALLE_EDU_WORKERS says so for every command)."),
+]
+
 
 @app.command()
 def draw(
@@ -42,6 +47,7 @@ def draw(
     start: Annotated[Path | None, typer.Option(help="A picture to begin with.")] = None,
     keep_rows: Annotated[int, typer.Option(help="How many rows of its tokens to keep.")] = 0,
     out: Annotated[Path, typer.Option(help="The PNG file to write.")] = Path("drawing.png"),
+    workers: WorkersOption = None,
 ) -> None:
     """Draw pictures for a sentence, ranked by CLIP, into one PNG."""
     _require(best >= 1, f"--best is {best}; at least one picture must be shown.")
@@ -64,7 +70,7 @@ def draw(
     dials = {"temperature": temperature, "top_k": top_k, "start": picture, "keep_rows": keep_rows}
     dials["guidance"] = guidance
     try:
-        drawing = loaded.draw(prompt, samples, seed, **dials, progress=True)
+        drawing = loaded.draw(prompt, samples, seed, **dials, progress=True, workers=workers)
     except KeyboardInterrupt:
         print("Stopped before the first pictures were finished; nothing is written.", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -117,6 +123,7 @@ def evaluate(
         str, typer.Option(help="Best of how many samples: 8,64:16 is best of 8, and of 64 for 16 captions.")
     ] = "8,64:16",
     seed: Annotated[int, typer.Option(help="The same seed measures the same figures.")] = 0,
+    workers: WorkersOption = None,
 ) -> None:
     """Measure a model: dVAE, CLIP, copies, and drawings of held-out captions, read by judges."""
     _require(samples >= 1, f"--samples is {samples}; at least one is needed.")
@@ -128,7 +135,7 @@ def evaluate(
     from dalle_edu.evaluate.figures import parse_best, table, write
 
     parse_best(best)
-    figures = measure(load(model), samples=samples, seed=seed, best=best, progress=True)
+    figures = measure(load(model), samples=samples, seed=seed, best=best, progress=True, workers=workers)
     print(table(figures))
     if out is not None:
         write(figures, out)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -23,11 +25,16 @@ from dalle_edu.data.words import KnownWords
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError, ReaderWarning, brief, check_whole, unknown_name
 from dalle_edu.files import readers_path
+from dalle_edu.machine.workers import in_order, may_stop, worker_count
 from dalle_edu.reranking import PictureClip, build_clip, rank
-from dalle_edu.sampling import check_dials, first_rows, sample_tokens
+from dalle_edu.sampling import check_dials, first_rows, sample_generators, sample_tokens
 from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.train.loop import load_weights
 
+# With fewer rows MKL rounds differently (measured with AVX2: from 4 on, a row does not depend on the others).
+FEWEST_ROWS = 4
+# So many samples a worker are worth a worker: with fewer, a step is mostly overhead that nobody shares.
+FEWEST_SAMPLES = 16
 FOLDER = Path(__file__).parent / "weights"
 
 
@@ -178,19 +185,22 @@ class DrawingModel:
         progress: bool = False,
         on_step: Callable[[int, Tensor], None] | None = None,
         on_batch: Callable[[Drawing], None] | None = None,
+        workers: int | None = None,
     ) -> Drawing:
         """Draws `samples` pictures of `prompt`, ranked by CLIP.
 
-        The same seed gives the same pictures. `guidance` above 1 follows the caption more closely than the
+        The same seed gives the same pictures on the same machine, whatever `samples`, `batch` and `workers`
+        are: sample i has its own generator. `guidance` above 1 follows the caption more closely than the
         model would by itself, in twice the time (`dalle_edu.sampling.guided`).
 
         `start` (3, size, size) in [0, 1], or a Pillow picture of any size, is a picture whose first
         `keep_rows` rows of tokens are kept, or those that `keep` (height * width,) names. `batch` samples are
-        drawn, decoded and scored at a time, so that memory does not grow with `samples`. `on_step(j, token)`
-        is told each token of a batch, `on_batch(drawing)` all that is finished so far. Interrupted (Ctrl-C),
-        it returns the batches that are finished, with a warning; before the first is finished it raises
-        KeyboardInterrupt. A word that training never showed is named in a warning, with the nearest captions
-        that it knows. Raises ReaderError for values that cannot be.
+        drawn, decoded and scored at a time, so that memory does not grow with `samples`; `workers` cores
+        share them (None: DALLE_EDU_WORKERS, or as many as there are). `on_step(j, token)` is told each token
+        of a batch, which one worker then draws alone; `on_batch(drawing)` all that is finished so far.
+        Interrupted (Ctrl-C), it returns the samples that are finished, with a warning; before the first are
+        finished it raises KeyboardInterrupt. A word that training never showed is named in a warning, with
+        the nearest captions that it knows. Raises ReaderError for values that cannot be.
         """
         if not isinstance(prompt, str):
             raise ReaderError(
@@ -205,26 +215,31 @@ class DrawingModel:
         if self.words is not None and (said := self.words.sentence(prompt)):
             warnings.warn(said, ReaderWarning, stacklevel=2)
         given, keep = self._start(start, keep_rows, keep)
-        generator = torch.Generator().manual_seed(seed)
-        dials = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "generator": generator}
-        dials["guidance"] = guidance
+        how = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "given": given, "keep": keep}
+        how["guidance"] = guidance
+        workers = min(worker_count(workers), 1 if on_step else samples)
         finished: list[Drawing] = []
+        ranks = self.clip is not None  # loaded here, once, and not by several workers
+
         with _progress(samples * self.config.dalle.picture_length, progress) as advance:
+
+            def draw_some(indices: range) -> Drawing:
+                def step(j: int, token: Tensor):
+                    may_stop()
+                    advance(len(token))
+                    if on_step is not None:
+                        on_step(j, token)
+
+                tokens = self.draw_tokens(text, seed, indices, on_step=step, **how)
+                images = self.pictures(tokens)
+                scores = self.score(images, prompt) if ranks else torch.full((len(images),), math.nan)
+                return Drawing(prompt, images, tokens, scores, self.source)
+
+            groups = share_out(samples, batch, workers)
             try:
-                while (left := samples - sum(map(len, finished))) > 0:
-                    count = min(batch, left)
-
-                    def step(j: int, token: Tensor, count=count):
-                        advance(count)
-                        if on_step is not None:
-                            on_step(j, token)
-
-                    tokens = sample_tokens(
-                        self.dalle, text, count, given=given, keep=keep, on_step=step, **dials
-                    )
-                    images = self.pictures(tokens)
-                    finished.append(Drawing(prompt, images, tokens, self.score(images, prompt), self.source))
-                    if on_batch is not None:
+                for indices, some in zip(groups, in_order(draw_some, groups, workers), strict=True):
+                    finished.append(some)
+                    if on_batch is not None and (indices.stop % batch == 0 or indices.stop == samples):
                         on_batch(ranked(finished))
             except KeyboardInterrupt:
                 if not finished:
@@ -233,6 +248,27 @@ class DrawingModel:
         if kept < samples:  # said when the bar is closed, on a line of its own
             warnings.warn(f"Interrupted: {kept} of {samples} samples are kept.", ReaderWarning, stacklevel=2)
         return ranked(finished)
+
+    def draw_tokens(
+        self,
+        text: Tensor,
+        seed: int | str,
+        indices: Sequence[int],
+        on_step: Callable[[int, Tensor], None] | None = None,
+        **how,
+    ) -> Tensor:
+        """The samples `indices` of `seed` for one text (1, text_length): (samples, height * width) int64.
+
+        On one thread a sample's tokens are the same to the last bit whatever is drawn beside it. `how` are
+        `sample_tokens`' other arguments.
+        """
+        count = len(indices)
+        # A matrix of fewer rows is multiplied in another way, and rounded in another way.
+        spare = range(max(0, FEWEST_ROWS - count))
+        step = on_step and (lambda j, token: on_step(j, token[:count]))
+        generator = sample_generators(seed, [*indices, *spare])
+        how |= {"generator": generator, "on_step": step}
+        return sample_tokens(self.dalle, text, len(generator), **how)[:count]
 
     def _start(self, picture, keep_rows: int, keep: Tensor | None):
         """What `sample_tokens` calls `given` and `keep`, from a picture and how much of it to keep."""
@@ -265,6 +301,17 @@ class DrawingModel:
         return given, first_rows(self.config.dalle.grid, keep_rows) if keep is None else keep
 
 
+def share_out(samples: int, batch: int, workers: int) -> list[range]:
+    """Samples 0 .. samples - 1 in groups: each `batch` of them split among the workers, where that pays."""
+    groups = []
+    for start in range(0, samples, batch):
+        count = min(batch, samples - start)
+        parts = max(1, min(workers, count // FEWEST_SAMPLES))
+        ends = [start + count * part // parts for part in range(parts + 1)]
+        groups += [range(*pair) for pair in pairwise(ends)]
+    return groups
+
+
 def ranked(drawings: list[Drawing]) -> Drawing:
     """Drawings of one prompt as one, best first; without a CLIP, in the order in which they were drawn."""
     scores = torch.cat([drawing.scores for drawing in drawings])
@@ -281,10 +328,14 @@ class _progress:
         from tqdm.auto import tqdm
 
         look = {"unit": "token", "unit_scale": True, "desc": "drawing", "mininterval": 0.2}
-        self.bar = tqdm(total=total, disable=not show, **look)
+        self.bar, self.lock = tqdm(total=total, disable=not show, **look), threading.Lock()
 
     def __enter__(self) -> Callable[[int], object]:
-        return self.bar.update
+        return self.advance
+
+    def advance(self, count: int) -> None:
+        with self.lock:  # several workers count
+            self.bar.update(count)
 
     def __exit__(self, *_):
         self.bar.close()

@@ -4,19 +4,29 @@ y_k = exp((l_k + g_k) / temperature) / sum_j exp((l_j + g_j) / temperature), g =
 (Jang, Gu & Poole 2017, arXiv 1611.01144, equation 2; Maddison, Mnih & Teh 2017, arXiv 1611.00712, 3.2).
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from dalle_edu.errors import ReaderError
 
 
-def exponential_noise(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def exponential_noise(
+    like: Tensor, generator: torch.Generator | Sequence[torch.Generator] | None = None
+) -> Tensor:
     """Independent exponential numbers of mean 1, one for each entry of `like`, on its device.
 
     They are -ln(1 - u) for a uniform u in [0, 1), drawn with 53 bits, so that small ones, which win races,
-    are exact as well. Returns `like`'s shape in float32, or float64 where `like` is float64.
+    are exact as well. With a sequence of generators, one for each `like[i]`, an entry's noise does not depend
+    on what it stands beside. Returns `like`'s shape in float32, or float64 where `like` is float64.
     """
     dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
+    if isinstance(generator, Sequence):
+        uniform = torch.empty(like.shape, dtype=torch.float64)
+        for row, own in zip(uniform, generator, strict=True):
+            row.uniform_(generator=own)
+        return torch.sub(1, uniform, out=uniform).log_().neg_().to(like.device, dtype)
     if like.device.type != "cpu":
         return torch.empty(like.shape, dtype=dtype, device=like.device).exponential_(generator=generator)
     # `exponential_` on a CPU takes its logarithms one by one. Here the same uniform numbers go through a

@@ -8,8 +8,9 @@ Ramesh et al. 2021, section 2.6 and figure 3: temperature 1; a picture may be gi
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -73,13 +74,22 @@ def guided(logits: Tensor, guidance: float) -> Tensor:
     return without + guidance * (with_caption - without)
 
 
-def draw_from(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def draw_from(logits: Tensor, generator: torch.Generator | Sequence[torch.Generator] | None = None) -> Tensor:
     """One exact draw from softmax(logits) a row: (..., vocabulary) -> (...) int64.
+
+    `generator` is one for all rows, or a sequence of one a row.
 
     argmax_k p_k / e_k with e_k exponential is the Gumbel-max trick of chapter 4 with one logarithm less.
     """
     exponential = exponential_noise(logits, generator).clamp_min_(1e-30)
     return (logits.softmax(-1) / exponential).argmax(-1)
+
+
+def sample_generators(seed: int | str, indices: Sequence[int]) -> list[torch.Generator]:
+    """A generator of its own for each sample: sample i of a seed is the same whatever is drawn beside it."""
+    # PyTorch's generator on a processor reads 32 bits of a seed. An odd factor keeps all indices apart.
+    start = int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:4], "big")
+    return [torch.Generator().manual_seed((start + 0x9E3779B1 * i) % 2**32) for i in indices]
 
 
 @torch.inference_mode()
@@ -94,7 +104,7 @@ def sample_tokens(
     guidance: float = 1.0,
     given: Tensor | None = None,
     keep: Tensor | None = None,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator | Sequence[torch.Generator] | None = None,
     on_step: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """Draws pictures for texts: `text` (prompts, text_length) -> (prompts * samples, picture_length) int64.
@@ -102,10 +112,11 @@ def sample_tokens(
     Samples of one prompt stand together. `given` (picture_length,) or (prompts * samples, picture_length)
     tokens are used where `keep` (picture_length,) bool is True: the first rows of a picture, or all but a
     rectangle that reaches its bottom-right corner. The others see everything before them, given or drawn.
-    `on_step(j, token)` is called after each token. With a `guidance` other than 1 each picture is read
-    twice, with its caption and with the empty one (`guided`), which takes twice the time. The text is
-    read once a prompt, each later step reads only the keys in its mask. Raises ReaderError for dials that
-    cannot be and for given tokens that do not fit.
+    `generator` is one for all, or a sequence of one a sample (`sample_generators`), which keeps a sample the
+    same whatever is drawn beside it. `on_step(j, token)` is called after each token. With a `guidance` other
+    than 1 each picture is read twice, with its caption and with the empty one (`guided`), which takes twice
+    the time. The text is read once a prompt, each later step reads only the keys in its mask. Raises
+    ReaderError for dials that cannot be and for given tokens that do not fit.
     """
     check_dials(temperature, top_k, top_p, guidance)  # a wrong dial should fail before any work
     check_whole("samples", samples, 1)

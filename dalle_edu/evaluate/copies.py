@@ -17,8 +17,8 @@ from dalle_edu.data.emoji import combination
 from dalle_edu.data.mixture import Mixture, mixture
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.errors import ReaderError
+from dalle_edu.machine.workers import in_order, may_stop
 from dalle_edu.reranking import rank
-from dalle_edu.sampling import sample_tokens
 
 SAMPLES = 8  # drawings a prompt
 CHUNK = 4096
@@ -83,7 +83,7 @@ def forty_prompts(size: int = 64) -> dict[str, list[str]]:
     return groups | {"people, held out": spread(people), "scenes, held out": scenes}
 
 
-def copies(model: DrawingModel, seed: int = 0, samples: int = SAMPLES) -> dict:
+def copies(model: DrawingModel, seed: int = 0, samples: int = SAMPLES, workers: int | None = None) -> dict:
     """Draws the forty prompts, `samples` each, and looks for copies among all that the model was trained on.
 
     Returns "figures" for JSON ("groups": counts [copies, drawings] in "tokens" and in "pixels"; "prompts":
@@ -95,11 +95,12 @@ def copies(model: DrawingModel, seed: int = 0, samples: int = SAMPLES) -> dict:
         for group, some in forty_prompts(model.config.dvae.image_size).items()
         for prompt in some
     ]
-    drawn = []
-    for _, prompt in prompts:
-        generator = torch.Generator().manual_seed(seed)
+
+    def draw(prompt: str) -> Tensor:
         text = model.encode_text(prompt, cut=True)
-        drawn.append(sample_tokens(model.dalle, text, samples, generator=generator))
+        return model.draw_tokens(text, seed, range(samples), on_step=lambda *_: may_stop())
+
+    drawn = list(in_order(draw, [prompt for _, prompt in prompts], workers))
     training = mixture(model.config.data_for("dalle"), model.config.dvae.image_size)
     found = nearest(model, torch.cat(drawn), training)  # all at once: the training pictures are many
     groups, rows, shown = {}, [], ([], [])

@@ -8,10 +8,9 @@ real ones).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -26,7 +25,8 @@ from dalle_edu.errors import ReaderError
 from dalle_edu.evaluate.copies import copies
 from dalle_edu.evaluate.report import table, wilson
 from dalle_edu.files import write_text
-from dalle_edu.sampling import sample_tokens
+from dalle_edu.machine.workers import in_order, may_stop
+from dalle_edu.sampling import sample_generators, sample_tokens
 from dalle_edu.vqvae import perplexity
 
 __all__ = ["evaluate", "family", "table", "wilson", "write"]
@@ -36,7 +36,7 @@ BEST = "8,64:16"  # best of 8 for all captions; best of 64 for 16 of them, since
 CAREFUL = 0.7  # the other temperature at which one sample a caption is drawn
 OTHERS = 8  # so many real pictures of other captions are read for each caption: chance
 TOGETHER = {"attributes": ("shape", "colour", "size"), "people": ("profession", "skin_tone")}
-BATCH = 64
+BATCH = 32  # pictures that one worker draws together
 JUDGED = 64
 
 
@@ -163,31 +163,40 @@ def count_right(said: Iterable[dict[str, bool]]) -> dict[str, list[int]]:
 
 
 def draw_all(
-    model: DrawingModel, captions: list[str], best: dict[int, int | None], key: str, temperature: float = 1.0
+    model: DrawingModel,
+    captions: list[str],
+    best: dict[int, int | None],
+    key: str,
+    temperature: float = 1.0,
+    workers: int | None = None,
 ) -> Iterable[tuple[list[int], Tensor]]:
     """Draws max(best) samples for each caption, or as many as `best` wants of it; `key` names the seed.
 
-    Yields (indices of captions, one a picture; pictures). A caption's samples come in order: the first 8 of
-    its 64 are those of best of 8.
+    Yields (indices of captions, one a picture; pictures), drawn by several `workers` at a time. A caption's
+    samples come in order: the first 8 of its 64 are those of best of 8. Each has its own generator.
     """
+
+    def draw(piece: tuple[Sequence[int], range]) -> tuple[list[int], Tensor]:
+        group, samples = piece
+        generators = [one for i in group for one in sample_generators(f"{key}/{i}", samples)]
+        text = model.encode_text([captions[i] for i in group], cut=True)
+        dials = {"temperature": temperature, "generator": generators, "on_step": lambda *_: may_stop()}
+        tokens = sample_tokens(model.dalle, text, len(samples), **dials)
+        return [i for i in group for _ in samples], model.pictures(tokens)
+
+    return in_order(draw, _pieces(len(captions), best), workers)
+
+
+def _pieces(captions: int, best: dict[int, int | None]) -> Iterable[tuple[Sequence[int], range]]:
+    """(captions, their samples) that are drawn together, at most BATCH pictures, whatever does it."""
     before = 0
     for n, count in sorted(best.items()):
-        chosen, each = (
-            range(len(captions) if count is None else min(count, len(captions))),
-            min(n - before, BATCH),
-        )
+        chosen = range(captions if count is None else min(count, captions))
+        each = min(n - before, BATCH)
         together = BATCH // each
         for start in range(0, len(chosen), together):
-            group = chosen[start : start + together]
-            name = f"{key}/{n}/{start}".encode()
-            generator = torch.Generator().manual_seed(
-                int.from_bytes(hashlib.sha256(name).digest()[:7], "big")
-            )
-            text = model.encode_text([captions[i] for i in group], cut=True)
-            for done in range(0, n - before, each):
-                now = min(each, n - before - done)
-                tokens = sample_tokens(model.dalle, text, now, temperature=temperature, generator=generator)
-                yield [i for i in group for _ in range(now)], model.pictures(tokens)
+            for done in range(before, n, each):
+                yield chosen[start : start + together], range(done, min(done + each, n))
         before = n
 
 
@@ -198,6 +207,7 @@ def family(
     seed: int,
     best: dict[int, int | None],
     advance: Callable[[int], object] = int,
+    workers: int | None = None,
 ) -> dict:
     """Drawings of `samples` held-out captions of one family, read by its judge.
 
@@ -212,7 +222,8 @@ def family(
     scores: list[list[float]] = [[] for _ in captions]
     said: list[list[dict[str, bool]]] = [[] for _ in captions]
     firsts: dict[int, Tensor] = {}
-    for owners, drawn in draw_all(model, captions, best if ranks else {1: None}, f"{seed}/{name}"):
+    wanted = best if ranks else {1: None}
+    for owners, drawn in draw_all(model, captions, wanted, f"{seed}/{name}", workers=workers):
         texts = [captions[i] for i in owners]
         similar = _similarities(model, drawn, texts) if ranks else [math.nan] * len(texts)
         for row, verdict in enumerate(verdicts(name, drawn, texts)):
@@ -221,7 +232,8 @@ def family(
             said[owners[row]].append(verdict)
         advance(len(owners))
     careful: list[dict[str, bool]] = []
-    for owners, drawn in draw_all(model, captions, {1: None}, f"{seed}/{name}/careful", CAREFUL):
+    key = f"{seed}/{name}/careful"
+    for owners, drawn in draw_all(model, captions, {1: None}, key, CAREFUL, workers):
         careful += verdicts(name, drawn, [captions[i] for i in owners])
         advance(len(owners))
     again = model.vae.decode(model.vae.encode(pictures))
@@ -260,11 +272,17 @@ def _best_of(n: int, count: int | None, scores: list[list[float]], said: list[li
 
 
 def evaluate(
-    model: DrawingModel, samples: int = 64, seed: int = 0, best: str = BEST, progress: bool = False
+    model: DrawingModel,
+    samples: int = 64,
+    seed: int = 0,
+    best: str = BEST,
+    progress: bool = False,
+    workers: int | None = None,
 ) -> dict:
     """All figures of one model: `samples` held-out captions a family, `best` as `parse_best` reads it.
 
-    `seed` is that of captions and drawings. Interrupted (Ctrl-C), it returns the families that are finished,
+    `seed` is that of captions and drawings; `workers` draw at a time, and the figures do not depend on them.
+    Interrupted (Ctrl-C), it returns the families that are finished,
     and says so under "interrupted".
     """
     from tqdm.auto import tqdm
@@ -281,9 +299,9 @@ def evaluate(
         try:
             for name in FAMILIES:
                 bar.set_description(name)
-                figures["families"][name] = family(model, name, samples, seed, wanted, bar.update)
+                figures["families"][name] = family(model, name, samples, seed, wanted, bar.update, workers)
             bar.set_description("copies")
-            figures["copies"] = copies(model, seed)["figures"]
+            figures["copies"] = copies(model, seed, workers=workers)["figures"]
         except KeyboardInterrupt:
             figures["interrupted"] = True
     return figures
