@@ -19,11 +19,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 INSTALLED := $(VENV)/.installed
 JAVASCRIPT := dalle_edu/explore tests/explore
 
-# Two threads a process: the figures of the book are those of a laptop with two cores.
-export OMP_NUM_THREADS ?= 2
-# A thread that waits for the other one sleeps instead of spinning. Alone that costs next to nothing; beside another
-# program of two threads on two cores, spinning made cells a hundred times slower.
-export OMP_WAIT_POLICY ?= PASSIVE
+# The figures of the book are those of a laptop with two cores: what is trained in it depends on the number of threads in
+# its last digits. Drawing uses the cores there are: DALLE_EDU_WORKERS says another number.
+book lab test notebook: export OMP_NUM_THREADS ?= 2
 # A notebook shows its figures itself; a backend from outside would take them away.
 unexport MPLBACKEND
 # Nothing is fetched while the book runs or is tested.

@@ -1,9 +1,16 @@
 """dalle_edu: a textbook that runs, from a plain autoencoder to DALL·E 1, one module a chapter, in order."""
 
+import os
 import sys
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+
+# A thread of PyTorch that waits for another one should soon sleep: spinning for milliseconds, which is the default
+# of GNU's OpenMP, made a training step fifty times slower beside other programs on two cores. OpenMP reads this when
+# torch is first imported; where that was before, or the reader has set it or OMP_WAIT_POLICY, it stays as it is.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 __version__ = "0.2.0"
 __all__ = ["Drawing", "ReaderError", "load", "model_names"]

@@ -212,9 +212,9 @@ class DrawingModel:
             raise ReaderError(f"seed is {brief(seed)}; it must be a whole number from 0 to 2**63 - 1.")
         check_dials(temperature, top_k, top_p, guidance)
         text = self.encode_text(prompt)
+        given, keep = self._start(start, keep_rows, keep)
         if self.words is not None and (said := self.words.sentence(prompt)):
             warnings.warn(said, ReaderWarning, stacklevel=2)
-        given, keep = self._start(start, keep_rows, keep)
         how = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "given": given, "keep": keep}
         how["guidance"] = guidance
         workers = min(worker_count(workers), 1 if on_step else samples)

@@ -1,6 +1,7 @@
 """Work over several cores: the same results for any number of workers, and nothing left of them."""
 
 import _thread
+import os
 import subprocess
 import sys
 import threading
@@ -212,3 +213,15 @@ def test_a_script_without_a_main_guard_draws_with_several_workers(tmp_path):
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["begun", "40"], done.stderr
+
+
+@pytest.mark.parametrize(
+    "before, wanted", [({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)]
+)
+def test_the_package_lets_waiting_threads_sleep_unless_the_reader_has_said_how_they_wait(before, wanted):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    script = "import dalle_edu, os; print(os.environ.get('GOMP_SPINCOUNT'))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=clean | before, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(wanted)
