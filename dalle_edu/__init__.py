@@ -7,7 +7,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 
 # A thread of PyTorch that waits for another one should soon sleep. To spin for milliseconds, which is the
-# default of GNU's OpenMP, made a training step ten to fifty times slower beside other programs on two cores. OpenMP
+# default of GNU's OpenMP, made a training step ten to fifty times slower beside other programs. OpenMP
 # reads this when torch is first imported; what the reader has set stays.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
