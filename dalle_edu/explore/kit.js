@@ -280,7 +280,10 @@ function chart(parent, o) {
   for (const at of o.x.ticks) {
     rule(x(at), x(at), height - 40, height - 36);
     const shown = o.x.format ? o.x.format(at) : String(at);
-    element('text', { x: x(at), y: height - 23, 'text-anchor': 'middle' }, svg, shown);
+    // A wide number at the right end would be cut off.
+    const anchor = x(at) > width - 20 && shown.length > 3 ? 'end' : 'middle';
+    const end = anchor === 'end' ? width - 1 : x(at);
+    element('text', { x: end, y: height - 23, 'text-anchor': anchor }, svg, shown);
   }
   for (const at of o.y.ticks) {
     rule(46, width - 14, y(at), y(at), true);
