@@ -1,4 +1,4 @@
-"""How often the judges of `dalle_edu.abilities` are right: `python experiments/judges.py [--pictures 1000]`.
+"""How often the judges of scenes and of things are right: `python experiments/judges.py [--pictures 1000]`.
 
 Each row: clean pictures read right; the same under the blur and noise that a dVAE leaves; pictures wrong in
 one property caught; and pictures of other captions accepted, which is what a model that ignores the words
@@ -14,10 +14,12 @@ import torch
 from torch.nn import functional as F
 
 from dalle_edu.abilities import judge
+from dalle_edu.data import ThingScenes
 from dalle_edu.data.scenes import FAMILIES, Scenes
 from dalle_edu.data.scenes.flat import Dice
 from dalle_edu.evaluate.figures import wilson
 from dalle_edu.judges.mistakes import wrong_picture
+from dalle_edu.judges.things import things_judge, wrong_things
 
 
 def spoil(image: torch.Tensor, noise: float, blur: float, generator: torch.Generator) -> torch.Tensor:
@@ -26,6 +28,25 @@ def spoil(image: torch.Tensor, noise: float, blur: float, generator: torch.Gener
     kernel = torch.outer(kernel, kernel) / kernel.sum() ** 2
     image = F.conv2d(F.pad(image[:, None], (3, 3, 3, 3), mode="replicate"), kernel[None, None])[:, 0]
     return (image + noise * torch.randn(image.shape, generator=generator)).clamp(0, 1)
+
+
+def measure_things(pictures: int, seed: int = 0) -> dict[str, tuple[int, int]]:
+    """The same of emoji as things: the kinds in turn, half of the pictures held-out combinations."""
+    judged, generator = things_judge(), torch.Generator().manual_seed(seed)
+    counts = dict.fromkeys(("clean", "0.5 px, 0.03", "0.8 px, 0.045", "one wrong", "other caption"), 0)
+    halves = [
+        ThingScenes("all", seed=seed, length=pictures // 2, split=part) for part in ("test", "held_out")
+    ]
+    for part in halves:
+        for index in range(len(part)):
+            (image, caption), truth = part[index], part.truth(index)
+            wrong = wrong_things(truth, Dice(f"judges/things/{seed}/{index}"))[1]
+            counts["clean"] += judged.score(image, caption)["all"]
+            counts["0.5 px, 0.03"] += judged.score(spoil(image, 0.03, 0.5, generator), caption)["all"]
+            counts["0.8 px, 0.045"] += judged.score(spoil(image, 0.045, 0.8, generator), caption)["all"]
+            counts["one wrong"] += not judged.score(wrong, caption)["all"]
+            counts["other caption"] += judged.score(part[(index * 7 + 1) % len(part)][0], caption)["all"]
+    return {name: (count, 2 * len(halves[0])) for name, count in counts.items()}
 
 
 def measure(family: str, pictures: int, seed: int = 0) -> dict[str, tuple[int, int]]:
@@ -51,9 +72,15 @@ def measure(family: str, pictures: int, seed: int = 0) -> dict[str, tuple[int, i
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=1000, help="pictures a family (default 1000)")
+    parser.add_argument("--families", nargs="+", default=[*FAMILIES, "things"], help="which (default all)")
     parser.add_argument("--json", type=Path, help="write the counts to this file as well")
     arguments = parser.parse_args()
-    results = {family: measure(family, arguments.pictures) for family in FAMILIES}
+    results = {
+        family: measure_things(arguments.pictures)
+        if family == "things"
+        else measure(family, arguments.pictures)
+        for family in arguments.families
+    }
     names = list(next(iter(results.values())))
     print("| family | " + " | ".join(f"{name} (95 %)" for name in names) + " |")
     print("|---" * (len(names) + 1) + "|")

@@ -22,7 +22,9 @@ from dalle_edu.data.emoji import combination
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.dvae import peak_signal_to_noise
 from dalle_edu.errors import ReaderError
+from dalle_edu.evaluate.alignment import alignment
 from dalle_edu.evaluate.copies import copies
+from dalle_edu.evaluate.known import known
 from dalle_edu.evaluate.report import table, wilson
 from dalle_edu.files import write_text
 from dalle_edu.machine.workers import in_order, may_stop
@@ -290,6 +292,7 @@ def evaluate(
     wanted, size, ranks = parse_best(best), model.config.dvae.image_size, model.clip is not None
     figures = {"samples": samples, "seed": seed, "best_of": best, "threads": torch.get_num_threads()}
     figures["reconstruction"] = reconstruction(model)
+    figures["alignment"] = alignment(model)
     if ranks:
         figures["retrieval"] = retrieval(model)
     figures["families"] = {}
@@ -300,6 +303,8 @@ def evaluate(
             for name in FAMILIES:
                 bar.set_description(name)
                 figures["families"][name] = family(model, name, samples, seed, wanted, bar.update, workers)
+            bar.set_description("known")
+            figures["known"] = known(model, 2 * samples)
             bar.set_description("copies")
             figures["copies"] = copies(model, seed, workers=workers)["figures"]
         except KeyboardInterrupt:

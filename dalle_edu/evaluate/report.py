@@ -29,6 +29,18 @@ def table(figures: dict) -> str:
     if found := figures.get("retrieval"):
         said = ", ".join(f"{name} {rate(counts)}" for name, counts in found.items())
         lines.append(f"CLIP     the right one among {found['emoji'][1]} captions never seen: {said}")
+    if found := figures.get("alignment"):
+        moved = ", ".join(f"by {most} {value:.1f}" for most, value in found["shifts"].items() if most != "0")
+        drawn = [f"{name} {value:.1f}" for name, value in found["renderings"].items() if name != "averaged"]
+        lines.append(f"moved    emoji in dB, in pixels: {moved}")
+        lines.append(f"drawn    emoji in dB, rendered {', '.join(drawn)}")
+    if found := figures.get("known"):
+        shares = (
+            f"{100 * share:.0f}% ({100 * low:.0f}-{100 * high:.0f})"
+            for share, low, high in (found["drawn"], found["ceiling"])
+        )
+        said = "{} of trained single things are recognised, through the dVAE {}".format(*shares)
+        lines.append(f"known    {said} ({found['captions']} captions, {len(found['seeds'])} seeds)")
     run = f"{figures['samples']} captions a family, seed {figures['seed']}, {figures['threads']} threads"
     lines += ["", f"held-out captions, right in everything ({run}):"]
     families = figures["families"]
