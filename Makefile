@@ -4,6 +4,7 @@
 # make test     set up, look over the code, run the tests and every notebook
 # make lint     look over the code only: style, JavaScript, types
 # make fuzz     a million damaged files, odd arguments and command lines (an hour; CASES=100000 for fewer)
+# make kills    kill -9 at two hundred random moments (KILLS=20 for fewer)
 # make notebook NAME=book/01-autoencoders.ipynb: run one chapter again, in place
 # make clean    remove what was built (not the installation)
 
@@ -27,7 +28,7 @@ unexport MPLBACKEND
 # Nothing is fetched while the book runs or is tested.
 book test notebook: export HF_HUB_OFFLINE := 1
 
-.PHONY: help book lab draw test fuzz lint notebook clean setup
+.PHONY: help book lab draw test fuzz kills lint notebook clean setup
 .DEFAULT_GOAL := help
 
 help:
@@ -72,6 +73,10 @@ test: $(INSTALLED) lint
 CASES ?= 1000000
 fuzz: $(INSTALLED)
 	"$(BIN)/python" tests/fuzz.py --cases $(CASES)
+
+KILLS ?= 200
+kills: $(INSTALLED)
+	"$(BIN)/python" tests/kills.py --kills $(KILLS)
 
 notebook: $(INSTALLED)
 	@test -f "$(NAME)" || { echo "Name a notebook: make notebook NAME=book/01-autoencoders.ipynb"; exit 2; }

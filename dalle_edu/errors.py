@@ -3,7 +3,11 @@
 
 class ReaderError(ValueError):
     """Raised for input that the reader can correct; the command line prints its message as one line, exit
-    code 2."""
+    code 2. One line it is whatever names and texts it quotes, and no more than a screen."""
+
+    def __init__(self, sentence: object = ""):
+        text = " ".join(str(sentence).split())
+        super().__init__(text if len(text) <= 1500 else f"{text[:1000]} ... {text[-400:]}")
 
 
 class ReaderWarning(UserWarning):

@@ -269,7 +269,8 @@ class Fuzz:
         }  # fmt: skip
         arguments = {"prompt": "a red circle", "samples": 1}
         for name in rng.sample(sorted(odd), rng.randint(1, 2)):
-            arguments[name] = odd[name]()
+            if rng.random() < 0.6:  # or what it would have been anyway
+                arguments[name] = odd[name]()
         drawing = self.model.draw(**arguments)
         assert len(drawing) == arguments["samples"] and drawing.images.isfinite().all()
 
