@@ -1,6 +1,7 @@
 """A course from end to end with nbgrader: made, released, handed in by four students, marked, exported."""
 
 import csv
+import os
 import shutil
 import subprocess
 import sys
@@ -30,8 +31,14 @@ SLY = {
 
 
 def nbgrader(course, *arguments):
+    """Runs nbgrader as in a shell where the environment is active: it starts `alembic` by its name."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
-        [sys.executable, "-m", "nbgrader", *arguments], cwd=course, capture_output=True, text=True
+        [sys.executable, "-m", "nbgrader", *arguments],
+        cwd=course,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PATH": path},
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stderr

@@ -46,7 +46,7 @@ def batch(step, generator):
 
 def loss(model, x, step, generator):
     noise = torch.randn(4, 2, generator=generator)  # like the Gumbel noise of a dVAE
-    return {"loss": (model(x) - x[:, :2] + 0.1 * noise).square().mean(), "step": torch.tensor(float(step))}
+    return {"loss": (model(x) - x[:, :2] + 0.1 * noise).square().mean(), "at": torch.tensor(float(step))}
 
 
 def test_the_cosine_is_level_at_both_ends_and_half_way_in_the_middle():
