@@ -15,10 +15,11 @@ import statistics
 import sys
 import time
 
-from timing import PRECISIONS, machine, precision, row
+from timing import PRECISIONS, precision, row
 
 import dalle_edu
 from dalle_edu import drawing
+from dalle_edu.machine.processor import machine
 
 WIDTHS = (14, 9, 9, 9, 9, 12)
 

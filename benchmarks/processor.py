@@ -12,10 +12,11 @@ import argparse
 from functools import partial
 
 import torch
-from timing import CLOCKS, PRECISIONS, machine, median_seconds, precision, row
+from timing import CLOCKS, PRECISIONS, median_seconds, precision, row
 from torch.nn.functional import linear
 
 from dalle_edu.gumbel import exponential_noise
+from dalle_edu.machine.processor import machine
 
 WIDTHS = (34, 18, 18, 18)
 SHAPES = ((8, 256, 768), (64, 256, 768), (4608, 256, 768), (4608, 1024, 256))

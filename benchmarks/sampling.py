@@ -13,9 +13,10 @@ from functools import partial
 
 import torch
 from peer import peer_dalle
-from timing import CLOCKS, PRECISIONS, machine, median_seconds, precision, row
+from timing import CLOCKS, PRECISIONS, median_seconds, precision, row
 
 from dalle_edu.dalle import Dalle, DalleConfig
+from dalle_edu.machine.processor import machine
 from dalle_edu.masks import layer_kinds
 from dalle_edu.sampling import sample_tokens, sample_tokens_plain
 

@@ -14,7 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from timing import machine, median_seconds, row
+from timing import median_seconds, row
+
+from dalle_edu.machine.processor import machine
 
 WIDTHS = (52, 9, 12)
 

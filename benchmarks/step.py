@@ -13,9 +13,10 @@ import sys
 import time
 
 import torch
-from timing import machine, row
+from timing import row
 
 import dalle_edu.transformer as now
+from dalle_edu.machine.processor import machine
 
 WIDTHS = (24, 9, 9, 9)
 

@@ -1,12 +1,9 @@
-"""What the benchmarks share: the machine in words, medians, and tables."""
+"""What the benchmarks share: medians, precisions, and tables."""
 
 import contextlib
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
@@ -14,23 +11,6 @@ PRECISIONS = ("float32", "oneDNN", "bfloat16")
 # "cpu" counts the seconds of this process on all its threads: for a machine that others use as well, with
 # OMP_NUM_THREADS=1, where ratios still mean something and seconds on the wall do not.
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-
-
-def machine() -> str:
-    """Processor, threads and versions, for the first line of a table."""
-    name = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        fields = dict(line.split(":", 1) for line in lines if ":" in line)
-        fields = {key.strip(): value.strip() for key, value in fields.items()}
-        flags = fields.get("flags", "").split()
-        units = [unit for unit in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if unit in flags]
-        name = (
-            f"{fields.get('model name', name)} (family {fields.get('cpu family', '?')}; {', '.join(units)})"
-        )
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    versions = f"PyTorch {torch.__version__}, Python {platform.python_version()}"
-    return f"{name}, {cores} cores, {torch.get_num_threads()} threads, {versions}"
 
 
 def median_seconds(call: Callable[[], object], repeats: int, warm: bool = True, clock: str = "wall") -> float:

@@ -14,11 +14,12 @@ from unittest import mock
 
 import torch
 from peer import peer_dalle
-from timing import CLOCKS, PRECISIONS, machine, median_seconds, precision, row
+from timing import CLOCKS, PRECISIONS, median_seconds, precision, row
 
 from dalle_edu.configs import read_config
 from dalle_edu.dalle import Dalle, DalleConfig
 from dalle_edu.dvae import DiscreteVAE
+from dalle_edu.machine.processor import machine
 from dalle_edu.masks import layer_kinds
 
 WIDTHS = (40, 9, 8, 9, 6)

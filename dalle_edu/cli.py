@@ -1,4 +1,4 @@
-"""The `dalle-edu` command: draw, train, evaluate, info, course, book.
+"""The `dalle-edu` command: draw, train, evaluate, info, doctor, course, book.
 
 Torch is imported only where it is used.
 """
@@ -150,6 +150,17 @@ def info(
     from dalle_edu.scale import table
 
     print(table(read_config(config)))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine is, how fast, what chapters and commands take on it, and what to change."""
+    from rich.console import Console
+
+    from dalle_edu.machine.doctor import examine
+
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    examine(console.print)
 
 
 @app.command()
