@@ -25,6 +25,8 @@ from dalle_edu.publish.book import chapters as notebooks_of
 from dalle_edu.publish.book import folder as book_folder
 
 HERE = Path(__file__).parent
+# An option of a quiz question: what one may answer, and, folded, why it is right or not.
+OPTION = re.compile(r"<details><summary>(?!Answers?<)(.*?)</summary>(.*?)</details>", re.S)
 ANSWER = re.compile(r"[ \t]*<details>.*?</details>[ \t]*\n?", re.S)
 # A sentence, a link or a path that leads to a solution.
 SOLUTION = re.compile(r"\[[^\]]*\]\([^)]*solutions/[^)]*\)|`[^`]*solutions/[^`]*`")
@@ -106,8 +108,9 @@ def student_notebook(path: Path) -> str:
 
 
 def without_answers(text: str) -> str:
-    """Markdown without `<details>` answers, and without sentences that lead to a solution."""
-    lines = ANSWER.sub("", text).split("\n")
+    """Markdown without `<details>` answers, and without sentences that lead to a solution. Of an option of a
+    quiz the option stays, as an item of a list, and the reason goes."""
+    lines = ANSWER.sub("", OPTION.sub(r"- \1", text)).split("\n")
     kept = []
     for line in lines:
         sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z*`\[])", line)
@@ -135,7 +138,8 @@ def quiz_answers(path: Path) -> str:
 
     cells = nbformat.read(path, as_version=4).cells
     quiz = [cell.source for cell in cells if cell.cell_type == "markdown" and "<details>" in cell.source]
-    text = re.sub(r"</?(details|summary)>", " ", "\n\n".join(quiz))
+    text = OPTION.sub(r"- \1 **\2**", "\n\n".join(quiz))
+    text = re.sub(r"</?(details|summary)>", " ", text)
     return re.sub(r"^#+ ", "### ", text, flags=re.M)
 
 

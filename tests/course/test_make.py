@@ -1,13 +1,14 @@
 """A course folder: what students get holds no answer, and everything that a teacher needs is beside it."""
 
 import json
+import re
 
 import nbformat
 import pytest
 
 from dalle_edu.course.exercises import read_book
 from dalle_edu.course.make import exam, make_course, quiz_answers, without_answers
-from dalle_edu.course.slides import WORDS, _lead
+from dalle_edu.course.slides import WORDS, _lead, write_handout
 from dalle_edu.errors import ReaderError
 from dalle_edu.publish.book import chapters as notebooks_of
 from dalle_edu.publish.book import folder
@@ -92,6 +93,24 @@ def test_answers_and_ways_to_solutions_are_cut_out_of_a_text():
         "1. Why?\n   <details><summary>Answer</summary>Because.</details>\n2. How?"
     )
     assert without_answers(text) == "Run the cell.\n1. Why?\n2. How?"
+
+
+def test_of_a_quiz_students_keep_the_options_and_the_teacher_the_reasons():
+    text = (
+        "**1.** Why?\n\n<details><summary>Because.</summary>Right. It is so.</details>\n"
+        "<details><summary>By chance.</summary>No. It repeats.</details>"
+    )
+    assert without_answers(text) == "**1.** Why?\n\n- Because.\n- By chance."
+
+
+def test_a_handout_is_a_pdf_with_a_page_for_each_slide(course, tmp_path):
+    page = next(course.glob("slides/04-*.html"))
+    target = write_handout(page, tmp_path / "handout.pdf")
+    pdf = target.read_bytes()
+    assert pdf.startswith(b"%PDF") and pdf.rstrip().endswith(b"%%EOF")
+    pages = len(re.findall(rb"/Type\s*/Page\b", pdf))
+    slides = page.read_text(encoding="utf-8").count("<section>")
+    assert slides <= pages <= slides + 5  # a slide that is too full goes on
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):
