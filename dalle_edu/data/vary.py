@@ -30,8 +30,8 @@ def moved_copies(pictures: Sequence[Tensor], emoji: Sequence[str], copies: int, 
     again, and so on, so that each time every emoji is there.
 
     `pictures`: the same N emoji in one or several renderings, (N, 3, size, size) uint8 each, white around the
-    ink. Each copy is of a random one, mirrored in half of the cases where that is right, and moved by whole
-    `step`s of pixels (0: by none), so far that no ink is cut off. The same on every call.
+    ink. Each copy is of a random one, mirrored in half of the cases where that is right, and moved by
+    multiples of `step` pixels (0: by none), so far that no ink is cut off. The same on every call.
     """
     generator = torch.Generator().manual_seed(0)
     number, size = len(pictures[0]), pictures[0].shape[-1]

@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
+from importlib.metadata import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,6 +30,15 @@ def folder() -> Path:
         "The chapters of the book are not here; they are not part of the installed package. "
         "Clone the repository and run this command inside it."
     )
+
+
+def repository() -> str:
+    """The address of the repository, as `[project.urls]` in pyproject.toml has it."""
+    settings = _PACKAGE.parent / "pyproject.toml"
+    if settings.is_file():
+        return tomllib.loads(settings.read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+    urls = metadata("dalle_edu").get_all("Project-URL", [])
+    return dict(line.split(", ", 1) for line in urls)["Repository"]
 
 
 def chapters(book: Path) -> list[Path]:
@@ -66,7 +77,9 @@ def lab() -> None:
     notary = NotebookNotary()
     for notebook in chapters(book):
         notary.sign(read(notebook, as_version=NO_CONVERT))
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={book}"]
+    # The repository is the root, where it is there, so that the modules can be opened beside the chapters.
+    root = book.parent if (book.parent / "dalle_edu").is_dir() else book
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # as in a container; JupyterLab would refuse
         command.append("--allow-root")
     try:
