@@ -62,9 +62,9 @@ class Training:
     PARTS = ("dvae", "clip", "dalle")
 
     def __init__(self, place: Path):
-        from toy import trained_folder, write_config
+        from toy import write_config
 
-        self.place, self.sound = place, trained_folder()
+        self.sound = place / "unbroken"  # the first run, which nobody kills
         self.config = write_config(place)
         self.folder = place / "model"
 
@@ -84,6 +84,8 @@ class Training:
             read_tensors(path)
         for path in self.folder.glob("training-*/history.jsonl") if self.folder.is_dir() else ():
             read_history(path)
+        if finished and not self.sound.exists():
+            shutil.copytree(self.folder, self.sound)
         if finished:
             for part in self.PARTS:
                 ours, theirs = (read_tensors(f / f"{part}.safetensors") for f in (self.folder, self.sound))

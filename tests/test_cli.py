@@ -270,7 +270,17 @@ def test_ctrl_c_while_drawing_writes_what_is_finished_and_says_so_in_one_line(pl
 
     monkeypatch.setattr(drawing, "sample_tokens", impatient)
     code, out, err = run(
-        capfd, "draw", "a red circle", "--model", "model", "--samples", "70", "--out", "a.png"
+        capfd,
+        "draw",
+        "a red circle",
+        "--model",
+        "model",
+        "--samples",
+        "70",
+        "--workers",
+        "1",
+        "--out",
+        "a.png",
     )
     assert code == 0 and "the best 8 of 64 drawings" in out
     assert "dalle-edu: Interrupted: 64 of 70 samples are kept." in err.splitlines()
