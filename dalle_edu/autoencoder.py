@@ -146,9 +146,9 @@ def fit(
 ):
     """Train `model` on `images` with Adam for `steps` random batches; returns each step's loss, a list.
 
-    `loss(model, batch, step)` is a scalar; None means `model.loss(batch)`. The step size falls to zero along
-    a half cosine, so that the last steps settle. The small loop of chapters 1 and 2; the one for long runs is
-    `training.py`.
+    `loss(model, batch, step)` is a scalar; None means `model.loss(batch)`. The
+    step size falls to zero along a half cosine, so that the last steps settle.
+    The small loop of chapters 1 and 2; the one for long runs is `training.py`.
     """
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
@@ -179,8 +179,8 @@ def cycle_error(model, latents):
 
     As a share of how far the latents lie from their average, typically.
 
-    Near zero where the encoder puts pictures, for the decoder was trained there; large in the holes between
-    them.
+    Near zero where the encoder puts pictures, for the decoder
+    was trained there; large in the holes between them.
     """
     centre = latents.mean(dim=0)
     moved = (model.encode(model.decode(latents)) - latents).norm(dim=1)

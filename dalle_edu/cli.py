@@ -263,8 +263,8 @@ def _say(sentence: str) -> None:
 
 
 def _one_line(message, category, filename, lineno, file=None, line=None) -> None:
-    """Warnings for the reader as one line; those that libraries give to programmers are not for a command
-    line."""
+    """Warnings for the reader as one line; those that
+    libraries give to programmers are not for a command line."""
     if issubclass(category, UserWarning) and (
         category is ReaderWarning or f"{os.sep}dalle_edu{os.sep}" in filename or filename == __file__
     ):

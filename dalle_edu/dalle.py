@@ -1,5 +1,5 @@
-"""DALL·E: one transformer over text tokens and picture tokens, trained to predict the next of either (chapter
-9).
+"""DALL·E: one transformer over text tokens and picture
+tokens, trained to predict the next of either (chapter 9).
 
     loss = 1/8 mean_text[-ln p(y_i | y_<i)] + 7/8 mean_picture[-ln p(z_j | y, z_<j)]
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -60,9 +61,9 @@ def load(name: str | Path = "picturebook") -> DrawingModel:
 class Drawing:
     """Samples of one prompt, best first; in a notebook it shows itself.
 
-    `images` (N, 3, size, size) float32 in [0, 1], `tokens` (N, height * width) int64, `scores` (N,) CLIP
-    similarity, falling (all NaN without a CLIP), `source` what the licence of the training pictures asks to
-    show.
+    `images` (N, 3, size, size) float32 in [0, 1], `tokens` (N, height *
+    width) int64, `scores` (N,) CLIP similarity, falling (all NaN without a
+    CLIP), `source` what the licence of the training pictures asks to show.
     """
 
     prompt: str
@@ -110,14 +111,12 @@ class Drawing:
 
 def contact_sheet(images: Tensor, columns: int = 8, scale: int = 2, gap: int = 2):
     """Pictures (N, 3, H, W) in [0, 1] -> one Pillow image, in rows of `columns`, `gap` grey pixels apart."""
-    count, _, height, width = images.shape
-    columns = max(1, min(columns, count))
-    rows = math.ceil(count / columns)
-    sheet = torch.full((3, rows * (height + gap) + gap, columns * (width + gap) + gap), 0.8)
-    for i, image in enumerate(images):
-        top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
-        sheet[:, top : top + height, left : left + width] = image
-    pixels = (sheet.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    from torchvision.utils import make_grid
+
+    frame = [gap] * 4 if len(images) == 1 else [0] * 4  # make_grid gives a picture alone no frame
+    sheet = make_grid(images.clamp(0, 1), nrow=max(1, columns), padding=gap, pad_value=0.8)
+    sheet = F.pad(sheet, frame, value=0.8)
+    pixels = (sheet * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     picture = Image.fromarray(pixels)
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 

@@ -152,8 +152,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Codes (batch, vocabulary, height, width), one-hot or relaxed -> mu and ln b, (batch, 6, H, W).
 
-    Its first convolution is the codebook: one-hot times a 1x1 kernel picks one vector a code. There is no
-    other one.
+    Its first convolution is the codebook: one-hot times a 1x1
+    kernel picks one vector a code. There is no other one.
     """
 
     def __init__(self, config: DiscreteVAEConfig):

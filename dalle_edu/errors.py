@@ -15,8 +15,8 @@ class ReaderWarning(UserWarning):
 
 
 def check_whole(name: str, value, least: int = 0, most: int | None = None) -> int:
-    """`value`, where it is a whole number from `least` to `most`. Raises ReaderError with its `name`
-    otherwise."""
+    """`value`, where it is a whole number from `least` to
+    `most`. Raises ReaderError with its `name` otherwise."""
     if (
         isinstance(value, bool)
         or not isinstance(value, int)

@@ -44,8 +44,8 @@ def write_tensors(
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Reads a safetensors file. Raises ReaderError when it is missing, cut short, or no safetensors file at
-    all."""
+    """Reads a safetensors file. Raises ReaderError when it
+    is missing, cut short, or no safetensors file at all."""
     if not Path(path).is_file():
         raise ReaderError(f"There is no file {path}: check the path, or train the model first.")
     try:
@@ -86,8 +86,8 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
 
 
 def append_history(path: Path, rows: Iterable[Mapping[str, float]]) -> None:
-    """Appends rows to a JSON-lines file, dropping rows of a later step that an interrupted run had left
-    there."""
+    """Appends rows to a JSON-lines file, dropping rows of
+    a later step that an interrupted run had left there."""
     rows = list(rows)
     if not rows:
         return
@@ -181,8 +181,8 @@ def only_one(folder: Path, doing: str) -> Iterator[None]:
 
 
 def readers_path(path: str | Path) -> Path:
-    """A path as the reader wrote it, with `~` for the home folder. Raises ReaderError where there is no
-    home."""
+    """A path as the reader wrote it, with `~` for the home
+    folder. Raises ReaderError where there is no home."""
     try:
         return Path(path) if os.path.lexists(path) else Path(path).expanduser()
     except (RuntimeError, ValueError, TypeError) as error:

@@ -19,9 +19,9 @@ KINDS = ("dense", "row", "column", "conv")
 def layer_kinds(depth: int) -> list[str]:
     """The mask of each of `depth` layers, first to last, as appendix B.1 orders them.
 
-    Counting layers from 1: the last is "conv"; of the others, layer i is "column" where i - 2 is a multiple
-    of 4, and "row" otherwise. 64 layers have 47 rows, 16 columns and 1 conv. Raises ReaderError if `depth` is
-    below 1.
+    Counting layers from 1: the last is "conv"; of the others, layer i is
+    "column" where i - 2 is a multiple of 4, and "row" otherwise. 64 layers have
+    47 rows, 16 columns and 1 conv. Raises ReaderError if `depth` is below 1.
     """
     _require_whole("depth", depth, at_least=1)
     kinds = ["column" if (layer - 2) % 4 == 0 else "row" for layer in range(1, depth)]
@@ -117,8 +117,8 @@ def arrival(masks, source: int) -> torch.Tensor:
 def kept(make: Callable, device: torch.device, *arguments):
     """`make(*arguments)`, its tensors on `device`, made once: all layers ask for the same few.
 
-    `make` is a function of this module, or one that gives what it says in another form. Every layer gets its
-    mask here.
+    `make` is a function of this module, or one that gives what
+    it says in another form. Every layer gets its mask here.
     """
     # A tensor that was made while nothing is recorded could never be used where gradients are.
     with torch.inference_mode(False):

@@ -2,8 +2,8 @@
 
     loss = 1/2 [cross-entropy over the rows + over the columns] of  exp(t) * cos(picture_i, text_j)
 
-Radford et al. 2021; Ramesh et al. 2021, section 2.6 (512 samples, ranked). The model and the loss are
-open_clip's own.
+Radford et al. 2021; Ramesh et al. 2021, section 2.6 (512
+samples, ranked). The model and the loss are open_clip's own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from dalle_edu.tokens import CaptionTokenizer
 class PictureClip(nn.Module):
     """open_clip's CLIP at a small size, reading this book's pictures and tokens.
 
-    The number of word pieces is `vocabulary`; two more numbers mark the end of the text and the empty places
-    after it.
+    The number of word pieces is `vocabulary`; two more numbers
+    mark the end of the text and the empty places after it.
     """
 
     def __init__(self, config: ClipConfig, vocabulary: int):

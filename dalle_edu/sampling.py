@@ -21,8 +21,8 @@ from dalle_edu.gumbel import exponential_noise
 
 
 def check_dials(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, guidance: float = 1.0) -> None:
-    """Raises ReaderError for a temperature, top_k, top_p or guidance that cannot be; see `adjust_logits` and
-    `guided`."""
+    """Raises ReaderError for a temperature, top_k, top_p or
+    guidance that cannot be; see `adjust_logits` and `guided`."""
     for name, value in (("temperature", temperature), ("top_p", top_p), ("guidance", guidance)):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ReaderError(f"{name} is {brief(value)}; it must be a number.")

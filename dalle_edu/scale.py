@@ -1,10 +1,11 @@
 """What a configuration costs, before anybody pays for it: parameters, memory, arithmetic (chapter 14).
 
-    forward FLOPs a token = 2 * parameters that multiply it;  training = 3 * forward  (Kaplan et al. 2020,
-    section 2.1)
+    FLOPs a token:  forward = 2 * parameters that multiply it,  training = 3 * forward
 
-Models are built on PyTorch's meta device: shapes without numbers, so that 12 billion parameters take no
-memory.
+(Kaplan et al. 2020, section 2.1.)
+
+Models are built on PyTorch's meta device: shapes without
+numbers, so that 12 billion parameters take no memory.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Sparse attention: chapter 8. What `attention_mask` says, at a cost that follows the mask's entries.
 
-attention(q) = sum of softmax(q . k / sqrt(head_size)) v(k) over the keys k that q may read: text and picture
-keys under one softmax. Source: Ramesh et al. 2021 (arXiv 2102.12092), section 2.2 and appendix B.1; Child et
-al. 2019.
+attention(q) = sum of softmax(q . k / sqrt(head_size)) v(k) over the keys k
+that q may read: text and picture keys under one softmax. Source: Ramesh et
+al. 2021 (arXiv 2102.12092), section 2.2 and appendix B.1; Child et al. 2019.
 """
 
 from dataclasses import dataclass
@@ -230,8 +230,8 @@ def _tile(height, width, half):
 def _tiles_with_margin(states, grid, half, rows, columns):
     """Tiles with `half` columns on both sides and `half` rows above: (batch, heads, tiles, near, head_size).
 
-    Made of slices of whole tiles only, so that going backward through it is a few additions and no
-    scattering.
+    Made of slices of whole tiles only, so that going
+    backward through it is a few additions and no scattering.
     """
     height, width = grid
     down = -(-height // rows)

@@ -3,8 +3,8 @@ empty (chapter 6).
 
     stream = y_0 ... y_{m-1}, pad_m ... pad_{T-1}, z_0 ... z_{N-1}        pad_i = vocabulary + i
 
-Sennrich, Haddow & Birch 2016 (BPE); Ramesh et al. 2021, section 2.2 (256 text tokens of 16,384; learned
-padding).
+Sennrich, Haddow & Birch 2016 (BPE); Ramesh et al. 2021,
+section 2.2 (256 text tokens of 16,384; learned padding).
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class CaptionTokenizer:
 
     @classmethod
     def train(cls, captions: Iterable[str], vocabulary: int = 16_384) -> CaptionTokenizer:
-        """Learns at most `vocabulary` word pieces from captions: all 256 bytes, then the most frequent
-        merges.
+        """Learns at most `vocabulary` word pieces from
+        captions: all 256 bytes, then the most frequent merges.
 
         Raises ReaderError where `vocabulary` does not even hold the bytes.
         """
@@ -80,8 +80,8 @@ class CaptionTokenizer:
         return self.tokenizer.get_vocab_size()
 
     def pieces(self, text: str) -> list[str]:
-        """The word pieces of `text`, as a reader would write them; a piece that is part of a character shows
-        as bytes."""
+        """The word pieces of `text`, as a reader would write
+        them; a piece that is part of a character shows as bytes."""
         return [self.piece(i) for i in self.tokenizer.encode(one_line(text)).ids]
 
     def piece(self, token: int) -> str:

@@ -23,9 +23,9 @@ from dalle_edu.sparse import sparse_attention
 class TransformerConfig:
     """A stream of `text_length` text positions, then grid[0] * grid[1] picture positions.
 
-    `width` is the size of a state, split among `heads`. `kernel` is the side of the convolutional mask.
-    `kinds` gives each layer's mask; left empty it is the paper's order for `depth` layers,
-    `layer_kinds(depth)`.
+    `width` is the size of a state, split among `heads`. `kernel` is the
+    side of the convolutional mask. `kinds` gives each layer's mask; left
+    empty it is the paper's order for `depth` layers, `layer_kinds(depth)`.
     """
 
     text_length: int

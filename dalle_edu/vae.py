@@ -1,7 +1,7 @@
 """Variational autoencoders: a latent space with a known density (chapter 2).
 
-    log p(x) >= E_q(z|x)[ log p(x | z) ] - beta KL( q(z | x) || p(z) ),   q = Normal(m(x), s(x)^2),   p =
-    Normal(0, 1)
+    log p(x) >= E_q(z|x)[ log p(x | z) ] - beta KL( q(z | x) || p(z) )
+    q(z | x) = Normal(m(x), s(x)^2),   p(z) = Normal(0, 1)
 
 Kingma & Welling 2014; Rezende, Mohamed & Wierstra 2014; beta: Higgins et al. 2017. A bound for beta = 1 only.
 """
@@ -25,13 +25,13 @@ DEFAULT = AutoencoderConfig(latent_size=16)
 
 
 class VariationalAutoencoder(nn.Module):
-    """The networks of chapter 1, but the encoder answers with a Gaussian: a mean and a variance for each
-    number.
+    """The networks of chapter 1, but the encoder answers
+    with a Gaussian: a mean and a variance for each number.
 
-    `sigma`: standard deviation of a pixel around what the decoder says. `beta`: weight of the KL term. Both
-    act only through beta * sigma^2, up to the scale of the loss. `free_nats`: what each latent number may
-    cost on average before the KL term counts (Kingma et al. 2016), 0 for the plain bound. `mean`: as in
-    `Autoencoder`.
+    `sigma`: standard deviation of a pixel around what the decoder says. `beta`: weight
+    of the KL term. Both act only through beta * sigma^2, up to the scale of the loss.
+    `free_nats`: what each latent number may cost on average before the KL term counts
+    (Kingma et al. 2016), 0 for the plain bound. `mean`: as in `Autoencoder`.
     """
 
     def __init__(
@@ -88,8 +88,8 @@ class VariationalAutoencoder(nn.Module):
 
 
 def reparameterise(means, log_variances, generator: torch.Generator | None = None):
-    """z = mean + standard deviation * epsilon, epsilon ~ Normal(0, 1): a draw that gradients pass (section
-    2.4).
+    """z = mean + standard deviation * epsilon, epsilon ~
+    Normal(0, 1): a draw that gradients pass (section 2.4).
     """
     noise = torch.randn(means.shape, generator=generator, dtype=means.dtype, device=means.device)
     return means + (log_variances / 2).exp() * noise
@@ -126,8 +126,8 @@ def reparameterised_gradients(function, mean, log_variance, samples: int, genera
 
 @torch.no_grad()
 def score_function_gradients(function, mean, log_variance, samples: int, generator=None, baseline=0.0):
-    """The same gradient without touching `function`: (function(z) - baseline) d/d mean log q(z); -> (samples,
-    d).
+    """The same gradient without touching `function`:
+    (function(z) - baseline) d/d mean log q(z); -> (samples, d).
 
     REINFORCE (Williams 1992). Needs values only, so it also works where z is a category; the price is
     variance. A baseline that does not depend on z leaves the expectation as it is.
@@ -151,8 +151,8 @@ def active_numbers(model, images, nats: float = 0.05) -> int:
 
 @torch.no_grad()
 def importance_bound(model, images, samples: int, generator: torch.Generator | None = None):
-    """A bound on log p(x) that tightens with `samples` (Burda et al. 2016): (batch,) nats; samples=1: the
-    ELBO.
+    """A bound on log p(x) that tightens with `samples`
+    (Burda et al. 2016): (batch,) nats; samples=1: the ELBO.
 
     log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x)
     """
@@ -169,8 +169,8 @@ def importance_bound(model, images, samples: int, generator: torch.Generator | N
 
 @torch.no_grad()
 def power_spectrum(images):
-    """How much of the pictures' variation lies at each fineness: (N, C, size, size) -> (size // 2 + 1,)
-    powers.
+    """How much of the pictures' variation lies at each
+    fineness: (N, C, size, size) -> (size // 2 + 1,) powers.
 
     Entry f: the squared Fourier coefficients with f waves across the picture (rounded), averaged over
     directions, colours and pictures. Entry 0 is the average brightness; the last, a wave every two pixels.

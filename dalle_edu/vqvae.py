@@ -1,8 +1,8 @@
 """VQ-VAE: the latent vector at each position is replaced by the nearest entry of a codebook (chapter 3).
 
-loss = -ln p(x | z_q) + ||sg[z_e] - e||^2 + beta ||z_e - sg[e]||^2, where sg lets no gradient pass
-(van den Oord, Vinyals & Kavukcuoglu 2017, arXiv 1711.00937, equations 1 to 3; the averaged codebook:
-appendix A.1).
+loss = -ln p(x | z_q) + ||sg[z_e] - e||^2 + beta ||z_e - sg[e]||^2, where
+sg lets no gradient pass (van den Oord, Vinyals & Kavukcuoglu 2017, arXiv
+1711.00937, equations 1 to 3; the averaged codebook: appendix A.1).
 """
 
 import math
@@ -36,8 +36,8 @@ def straight_through(vectors: Tensor, quantized: Tensor) -> Tensor:
 def nearest_code(vectors: Tensor, codebook: Tensor) -> Tensor:
     """Vectors (N, width), codebook (vocabulary, width) -> (N,) int64: the nearest entry (equation 1).
 
-    ||z - e||^2 = ||z||^2 - 2 z.e + ||e||^2, and the first term is the same for every entry, so it is left
-    out.
+    ||z - e||^2 = ||z||^2 - 2 z.e + ||e||^2, and the first
+    term is the same for every entry, so it is left out.
     """
     return (2 * vectors @ codebook.T - codebook.square().sum(1)).argmax(1)
 
@@ -45,13 +45,13 @@ def nearest_code(vectors: Tensor, codebook: Tensor) -> Tensor:
 class VectorQuantizer(nn.Module):
     """A codebook of `vocabulary` vectors of `width` numbers, and the rounding to it.
 
-    decay: how the codebook learns. A number (0.99 in the paper) makes each entry the moving average of
-    the encoder vectors that chose it (appendix A.1), N <- decay N + (1 - decay) n for their number,
-    m <- decay m + (1 - decay) sum z for their sum, e = m / N. None makes it a parameter, moved by the
-    codebook loss.
-    revive_below: an entry chosen less often than this in an average batch is dead, and starts again from
-    a random vector of the current batch (Jukebox, arXiv 2005.00341, section 3.1). 0 leaves the dead
-    alone.
+    decay: how the codebook learns. A number (0.99 in the paper) makes each
+    entry the moving average of the encoder vectors that chose it (appendix
+    A.1), N <- decay N + (1 - decay) n for their number, m <- decay m + (1 -
+    decay) sum z for their sum, e = m / N. None makes it a parameter, moved by
+    the codebook loss. revive_below: an entry chosen less often than this in an
+    average batch is dead, and starts again from a random vector of the current
+    batch (Jukebox, arXiv 2005.00341, section 3.1). 0 leaves the dead alone.
     """
 
     def __init__(self, vocabulary: int, width: int, decay: float | None = 0.99, revive_below: float = 0.0):
@@ -149,9 +149,9 @@ class ResidualBlock(nn.Module):
 class VQVAEConfig:
     """Pictures of `size` x `size` become (size / patch) x (size / patch) tokens of a `vocabulary`.
 
-    `code_width`: numbers in a codebook entry. `commitment`: beta. `sigma`: standard deviation of a pixel
-    around what the decoder says, which sets what an error costs. `decay`, `revive_below`: see
-    `VectorQuantizer`.
+    `code_width`: numbers in a codebook entry. `commitment`: beta. `sigma`:
+    standard deviation of a pixel around what the decoder says, which sets
+    what an error costs. `decay`, `revive_below`: see `VectorQuantizer`.
     """
 
     size: int = 32

@@ -23,13 +23,13 @@ import torch
 import dalle_edu
 from dalle_edu.abilities import score
 from dalle_edu.data import Scenes
+from dalle_edu.data.scenes import FAMILIES
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.errors import ReaderError
 from dalle_edu.files import read_tensors, write_tensors, write_text
 from dalle_edu.reranking import expected_best
 from dalle_edu.sampling import sample_tokens
 
-FAMILIES = ("attributes", "objects", "solids", "inside", "context")
 SHOWN = (1, 8, 64, 512)
 BATCH = 64
 OUT = Path(__file__).parent / "12-best-of-n.json"

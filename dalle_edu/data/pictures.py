@@ -51,21 +51,21 @@ MODES = {
 
 
 def read_picture(file, size: int, name: str | None = None) -> torch.Tensor:
-    """One picture file (a path, or an open binary file) as a centred square, `(3, size, size)` float32 in [0,
-    1].
+    """One picture file (a path, or an open binary file) as
+    a centred square, `(3, size, size)` float32 in [0, 1].
 
-    Transparent parts become white; a camera's note on which way is up is followed; of several frames the
-    first is taken; 16 bits, and floating point numbers from 0 to 1, are brought to 8. Raises `ReaderError`
-    with the file's name (or `name`) where it is no picture, damaged, too large, or of numbers whose white
-    nobody knows.
+    Transparent parts become white; a camera's note on which way is up is followed; of
+    several frames the first is taken; 16 bits, and floating point numbers from 0 to
+    1, are brought to 8. Raises `ReaderError` with the file's name (or `name`) where
+    it is no picture, damaged, too large, or of numbers whose white nobody knows.
     """
     check_size(size)
     return _read(file, name or str(file), lambda picture: as_square(picture, size))
 
 
 def check_picture(file, name: str | None = None) -> None:
-    """Raises what `read_picture` would, as far as the head of the file shows it: a fraction of a
-    millisecond."""
+    """Raises what `read_picture` would, as far as the head
+    of the file shows it: a fraction of a millisecond."""
     _read(file, name or str(file), lambda picture: None)
 
 
@@ -105,8 +105,8 @@ def white_of(picture) -> float | None:
 
 
 def eight_bits(picture):
-    """The same picture with 8 bits a channel. Raises ReaderError for numbers that are not between black and
-    white."""
+    """The same picture with 8 bits a channel. Raises ReaderError
+    for numbers that are not between black and white."""
     from PIL import Image
 
     white = white_of(picture)

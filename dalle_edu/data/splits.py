@@ -71,8 +71,8 @@ _PERSON = re.compile(
 
 
 def combination(caption: str) -> tuple[str, str, str | None] | None:
-    """`(profession, gender, skin_tone)` of a caption such as "woman firefighter: dark skin tone", or None for
-    all others.
+    """`(profession, gender, skin_tone)` of a caption such as
+    "woman firefighter: dark skin tone", or None for all others.
 
     The gender is "person" where the name gives none; the skin tone is None where the name gives none (those
     are yellow). "a woman firefighter with dark skin" is understood as well.
@@ -134,8 +134,8 @@ _TONED = re.compile(rf"({'|'.join(SKIN_TONES)}) skin(?: tone)?")
 
 
 def split_of(caption: str, held_out: str = "names") -> str:
-    """The split of a caption: "held_out" for a held-out combination, otherwise "train", "validation" or
-    "test".
+    """The split of a caption: "held_out" for a held-out
+    combination, otherwise "train", "validation" or "test".
 
     Professions go by a fixed table: of every second one a skin tone is held out, four give one to
     validation, seven give one to test. For all else there are two ways. `held_out="names"`, which the first

@@ -58,9 +58,9 @@ _MARGIN = 2  # of them, around the ink: a soft edge is not cut off
 
 @dataclass(frozen=True)
 class Sprite:
-    """A thing cut out: `ink` (height, width, 3) its colours times how much of each pixel it covers, in
-    [0, 1]; `cover` (height, width, 1) that share; `main` (height, width) the share of the layers that name
-    its colour."""
+    """A thing cut out: `ink` (height, width, 3) its colours times how much of
+    each pixel it covers, in [0, 1]; `cover` (height, width, 1) that share;
+    `main` (height, width) the share of the layers that name its colour."""
 
     ink: np.ndarray
     cover: np.ndarray

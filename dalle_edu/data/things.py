@@ -160,10 +160,10 @@ _NOUNS = tuple(THINGS)
 
 
 class ThingScenes(torch.utils.data.Dataset):
-    """Item i is (image (3, size, size) float32 in [0, 1], caption); `truth(i)` what it shows; `ways(i)` all
-    its captions. `kind` is one of `KINDS`, or "all" mixed; splits as in `Scenes`, but no list is held out.
-    Raises ReaderError for an unknown kind or split, for a size that is no multiple of 16, and for a negative
-    length."""
+    """Item i is (image (3, size, size) float32 in [0, 1], caption); `truth(i)` what
+    it shows; `ways(i)` all its captions. `kind` is one of `KINDS`, or "all" mixed;
+    splits as in `Scenes`, but no list is held out. Raises ReaderError for an unknown
+    kind or split, for a size that is no multiple of 16, and for a negative length."""
 
     def __init__(
         self, kind: str = "all", size: int = 64, seed: int = 0, length: int = 10_000, split: str = "train"

@@ -86,9 +86,9 @@ def varied_crops(images: Tensor, crop: int, generator: torch.Generator) -> Tenso
 def crop_filled(
     images: Tensor, crop: int, multiple: int, generator: torch.Generator, tries: int = 4
 ) -> Tensor:
-    """A square of `crop` pixels out of each picture, the most varied of a few random ones, so that steps are
-    not spent on blank paper. Corners are multiples of `multiple`: (batch, 3, size, size) -> (batch, 3, crop,
-    crop)."""
+    """A square of `crop` pixels out of each picture, the most varied of a few
+    random ones, so that steps are not spent on blank paper. Corners are
+    multiples of `multiple`: (batch, 3, size, size) -> (batch, 3, crop, crop)."""
     batch, _, size, _ = images.shape
     if crop >= size:
         return images

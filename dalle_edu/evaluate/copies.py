@@ -15,6 +15,7 @@ from torch import Tensor
 from dalle_edu.data import EmojiPictures, Scenes
 from dalle_edu.data.emoji import combination
 from dalle_edu.data.mixture import Mixture, mixture
+from dalle_edu.data.scenes import FAMILIES
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.errors import ReaderError
 from dalle_edu.machine.workers import in_order, may_stop
@@ -43,8 +44,8 @@ class Nearest:
 def nearest(model: DrawingModel, tokens: Tensor, training: Mixture) -> Nearest:
     """The training picture nearest to each drawing, by the squared difference of pixels.
 
-    `tokens` (N, height * width) int64 are the drawings. Raises ReaderError where the training pictures have
-    another size.
+    `tokens` (N, height * width) int64 are the drawings. Raises
+    ReaderError where the training pictures have another size.
     """
     drawings = model.pictures(tokens)
     if drawings.shape[1:] != training.pictures.shape[1:]:
@@ -68,17 +69,16 @@ def nearest(model: DrawingModel, tokens: Tensor, training: Mixture) -> Nearest:
 
 
 def forty_prompts(size: int = 64) -> dict[str, list[str]]:
-    """Ten prompts each of four kinds: emoji of the training and of the test split, held-out people and
-    scenes."""
+    """Ten prompts each of four kinds: emoji of the training
+    and of the test split, held-out people and scenes."""
 
     def spread(captions: list[str]) -> list[str]:
         return [captions[i] for i in torch.linspace(0, len(captions) - 1, 10).long().tolist()]
 
     groups = {f"emoji, {split}": spread(EmojiPictures(size, split).captions) for split in ("train", "test")}
     people = [caption for caption in EmojiPictures(size, "held_out").captions if combination(caption)]
-    families = ("attributes", "objects", "solids", "inside", "context")
     scenes = [
-        Scenes(name, size, seed=3, length=2, split="held_out").caption(i) for name in families for i in (0, 1)
+        Scenes(name, size, seed=3, length=2, split="held_out").caption(i) for name in FAMILIES for i in (0, 1)
     ]
     return groups | {"people, held out": spread(people), "scenes, held out": scenes}
 

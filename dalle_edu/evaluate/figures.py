@@ -1,9 +1,9 @@
 """What a trained model can do: one table for any model, the same again on the same machine (chapter 13).
 
-Captions that training never showed are drawn and read by the judges: of `abilities.py` for the five families
-of `Scenes`, of `data/emoji_judge.py` for people in professions. Beside each rate stand what chance gives (the
-same judge on real pictures of other captions) and the ceiling (the judge on the dVAE's reconstructions of
-real ones).
+Captions that training never showed are drawn and read by the judges: of `abilities.py`
+for the five families of `Scenes`, of `data/emoji_judge.py` for people in professions.
+Beside each rate stand what chance gives (the same judge on real pictures of other
+captions) and the ceiling (the judge on the dVAE's reconstructions of real ones).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from dalle_edu.data import EmojiPictures, Scenes
 from dalle_edu.data.emoji import combination
+from dalle_edu.data.scenes import FAMILIES as SCENES
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.dvae import peak_signal_to_noise
 from dalle_edu.errors import ReaderError
@@ -33,7 +34,7 @@ from dalle_edu.vqvae import perplexity
 
 __all__ = ["evaluate", "family", "table", "wilson", "write"]
 
-FAMILIES = ("attributes", "objects", "solids", "inside", "context", "people")
+FAMILIES = (*SCENES, "people")
 BEST = "8,64:16"  # best of 8 for all captions; best of 64 for 16 of them, since it costs eight times as much
 CAREFUL = 0.7  # the other temperature at which one sample a caption is drawn
 OTHERS = 8  # so many real pictures of other captions are read for each caption: chance
@@ -213,11 +214,11 @@ def family(
 ) -> dict:
     """Drawings of `samples` held-out captions of one family, read by its judge.
 
-    Returns counts [right, of]: "single" (each caption's first sample), "careful" (one at temperature 0.7),
-    "real", "ceiling" and "chance", for each property and "all"; "best": N -> counts for its "captions":
-    "right" (the best of N by CLIP), "drawn" (all that it chose from), "possible" (captions with a right one
-    among the N); and "detail" of real, reconstructed and drawn pictures. `advance(n)` is told of n pictures
-    drawn.
+    Returns counts [right, of]: "single" (each caption's first sample), "careful" (one at
+    temperature 0.7), "real", "ceiling" and "chance", for each property and "all";
+    "best": N -> counts for its "captions": "right" (the best of N by CLIP), "drawn" (all
+    that it chose from), "possible" (captions with a right one among the N); and "detail"
+    of real, reconstructed and drawn pictures. `advance(n)` is told of n pictures drawn.
     """
     pictures, captions = held_out(name, model.config.dvae.image_size, samples, seed)
     ranks = model.clip is not None

@@ -14,8 +14,8 @@ def _generator(seed):
 def check_joint_loss(joint_loss):
     """`joint_loss(text_logits, image_logits, text, image, text_weight)`: the loss of section 2.2, one number.
 
-    text_logits (batch, T - 1, V), image_logits (batch, N, K), text (batch, T), padding from V, image
-    (batch, N).
+    text_logits (batch, T - 1, V), image_logits (batch, N,
+    K), text (batch, T), padding from V, image (batch, N).
     """
     batch, text_length, pieces, places, codes = 3, 7, 11, 6, 13
     text_logits = 2 * torch.randn(batch, text_length - 1, pieces, generator=_generator(0))

@@ -25,9 +25,9 @@ MARKERS = {"chance": "x", "1 sample": "o", "careful": "s", "ceiling": "_"}
 
 @dataclass(frozen=True)
 class Case:
-    """One held-out caption: a `real` picture of it, the dVAE's `reconstruction`, and `drawings` (N, 3, size,
-    size), best first by CLIP. `said` holds the judge's verdict on each, real and reconstruction first: N + 2
-    of them.
+    """One held-out caption: a `real` picture of it, the dVAE's `reconstruction`,
+    and `drawings` (N, 3, size, size), best first by CLIP. `said` holds the
+    judge's verdict on each, real and reconstruction first: N + 2 of them.
     """
 
     family: str
@@ -52,8 +52,8 @@ class Case:
 def examine(
     model, family: str, captions: int = 8, samples: int = 8, seed: int = 0, temperature=1.0
 ) -> list[Case]:
-    """Draws `samples` pictures for each of the family's first `captions` held-out captions, and has all of
-    them judged.
+    """Draws `samples` pictures for each of the family's first
+    `captions` held-out captions, and has all of them judged.
 
     Raises ReaderError for a family that has no judge, and for fewer than one caption or sample.
     """

@@ -82,8 +82,8 @@ def dead_code_report(usage, rare: float = 0.1) -> str:
 def code_pictures(decode, codes, surround: int = 1) -> torch.Tensor:
     """What each of `codes` looks like alone: (number, 3, patch, patch) in [0, 1].
 
-    A grid of nothing but that code, `surround` positions on every side, goes through `decode`; the middle
-    is kept.
+    A grid of nothing but that code, `surround` positions on
+    every side, goes through `decode`; the middle is kept.
     """
     codes = torch.as_tensor(codes).flatten()
     side = 2 * surround + 1
@@ -156,10 +156,10 @@ def codebook_explorer(
 ) -> Explorer:
     """The codebook as pictures and where each code sits, to touch: choose a code, or a position in a picture.
 
-    `decode`: tokens (batch, height, width) -> pictures. `images` (N, 3, H, W) with their `tokens` (N,
-    height, width); a handful is enough. `usage` (vocabulary,): counts over more pictures, else over
-    `tokens`; `codebook` (vocabulary, width): then the nearest codes are shown as well. For up to about
-    1,024 codes.
+    `decode`: tokens (batch, height, width) -> pictures. `images` (N, 3, H, W) with
+    their `tokens` (N, height, width); a handful is enough. `usage` (vocabulary,):
+    counts over more pictures, else over `tokens`; `codebook` (vocabulary, width):
+    then the nearest codes are shown as well. For up to about 1,024 codes.
     """
     if len(images) != len(tokens) or tokens.ndim != 3:
         raise ReaderError("Give as many pictures (N, 3, H, W) as token grids (N, height, width).")

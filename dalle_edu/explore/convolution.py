@@ -21,8 +21,8 @@ EDGE = (
 
 
 def convolution_explorer(image, kernel=EDGE, stride: int = 2, padding: int = 1) -> Explorer:
-    """A figure to touch: choose a place of the output and see the window it reads, its products and their
-    sum.
+    """A figure to touch: choose a place of the output and
+    see the window it reads, its products and their sum.
 
     `convolution_explorer(image)` with `image` (H, W), 3 to 12 numbers a side, say a grey picture made small;
     `kernel` (k, k), k odd; `stride` and `padding` at which it opens. The same figure shows the transposed

@@ -54,8 +54,8 @@ def dials_explorer(model, prompt: str, tokens: Tensor, places: list[int]) -> Exp
 
     It is that of the next token at some `places` of a drawing, 0 to height * width - 1.
 
-    `tokens` (height * width,) is one drawing of `prompt`. Raises ReaderError for other shapes and places
-    outside.
+    `tokens` (height * width,) is one drawing of `prompt`.
+    Raises ReaderError for other shapes and places outside.
     """
     height, width = model.config.dalle.grid
     if tokens.shape != (height * width,):

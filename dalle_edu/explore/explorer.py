@@ -24,8 +24,8 @@ _FOLDER = Path(__file__).parent
 
 @cache
 def packed(path: Path) -> str:
-    """A `.js` or `.css` file for the page: without comments that have a line of their own, indents and
-    `export`.
+    """A `.js` or `.css` file for the page: without comments
+    that have a line of their own, indents and `export`.
 
     So a file that Node can import as a module stands inside a page as plain functions.
     """

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dalle_edu.errors import ReaderError
+from dalle_edu.explore import codebook
 from dalle_edu.explore.explorer import Explorer, picture_uri
 from dalle_edu.explore.figures import picture_grid
 
@@ -35,8 +36,8 @@ def background_token(model) -> int:
 
 @torch.inference_mode()
 def partial_pictures(model, tokens: Tensor, counts) -> Tensor:
-    """The picture after the first n of its tokens (height * width,), for each n of `counts`: (len(counts), 3,
-    size, size)."""
+    """The picture after the first n of its tokens (height *
+    width,), for each n of `counts`: (len(counts), 3, size, size)."""
     rows = torch.full((len(counts), len(tokens)), background_token(model))
     for row, count in zip(rows, counts, strict=True):
         row[:count] = tokens[:count]
@@ -45,9 +46,7 @@ def partial_pictures(model, tokens: Tensor, counts) -> Tensor:
 
 def code_pictures(model, codes) -> Tensor:
     """Each code of `codes` (n,) decoded among its like, one token's square of it: (n, 3, side, side)."""
-    side = model.config.dvae.downsampling
-    alone = torch.as_tensor(codes).view(-1, 1, 1).expand(-1, 3, 3)
-    return model.vae.decode(alone)[:, :, side : 2 * side, side : 2 * side]
+    return codebook.code_pictures(model.vae.decode, codes)
 
 
 def film_strip(model, tokens: Tensor, counts=(0, 32, 64, 96, 128, 160, 192, 224, 256), ax=None) -> None:
@@ -57,8 +56,8 @@ def film_strip(model, tokens: Tensor, counts=(0, 32, 64, 96, 128, 160, 192, 224,
 
 
 def film_explorer(model, prompt: str, tokens: Tensor) -> Explorer:
-    """A film to step through: the picture after each token, and the codes that the model thought most
-    probable there.
+    """A film to step through: the picture after each token,
+    and the codes that the model thought most probable there.
 
     `tokens` (height * width,) is one drawing of `prompt`. Raises ReaderError for another number of tokens.
     """

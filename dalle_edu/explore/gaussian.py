@@ -17,8 +17,8 @@ from dalle_edu.vae import gaussian_kl, reparameterise
 def gaussian_explorer(
     mean: float = 1.5, log_variance: float = -2.0, draws: int = 40, seed: int = 0
 ) -> Explorer:
-    """A figure to touch: move mean and log variance of q(z | x), see its draws move with them, and what it
-    costs.
+    """A figure to touch: move mean and log variance of q(z
+    | x), see its draws move with them, and what it costs.
 
     `gaussian_explorer()` needs nothing; `mean` and `log_variance` are those at which it opens. The noise of
     the draws stays the same, so one sees what reparameterisation means: the draws follow the two numbers

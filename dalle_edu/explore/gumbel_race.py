@@ -1,5 +1,5 @@
-"""The Gumbel race (chapter 4): logits plus noise, the largest wins, and wins as often as its probability
-says.
+"""The Gumbel race (chapter 4): logits plus noise, the
+largest wins, and wins as often as its probability says.
 
 k = argmax_i (logit_i + g_i), g_i = -ln(-ln u_i);  relaxed: softmax((logits + g) / temperature)
 Jang, Gu & Poole 2017, arXiv 1611.01144; Maddison, Mnih & Teh 2017, arXiv 1611.00712.
@@ -21,10 +21,10 @@ def gumbel_race_explorer(
 ) -> Explorer:
     """A figure to touch: run one race after another, or fifty at once, and count who wins.
 
-    `gumbel_race_explorer()` needs nothing; `logits` (K,), 2 to 8 of them, with `labels`, one a category. The
-    noise of all `draws` races is stored, so that the figure tells the same story to every reader. A slider
-    turns the temperature of the relaxed draw. Raises ReaderError for other numbers of logits, labels or
-    draws.
+    `gumbel_race_explorer()` needs nothing; `logits` (K,), 2 to 8 of them, with
+    `labels`, one a category. The noise of all `draws` races is stored, so that the
+    figure tells the same story to every reader. A slider turns the temperature of the
+    relaxed draw. Raises ReaderError for other numbers of logits, labels or draws.
     """
     logits = torch.as_tensor(logits).detach().float()
     count = len(logits)

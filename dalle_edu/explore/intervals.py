@@ -14,8 +14,8 @@ from dalle_edu.explore.figures import COLOURS
 
 
 def interval_explorer(right: int = 11, of: int = 16, rival: float = 0.5) -> Explorer:
-    """A figure to touch: change how many captions were judged and how many were right, and see what can be
-    said.
+    """A figure to touch: change how many captions were
+    judged and how many were right, and see what can be said.
 
     `interval_explorer()` needs nothing; it opens on `right` out of `of` captions, up to 1,024, beside a
     `rival` rate, for example chance. It says from how many captions on the same rate would be clearly another

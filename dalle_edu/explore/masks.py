@@ -1,8 +1,8 @@
 """Attention masks to look at (chapter 7): as a matrix, as keys on the picture's grid, and to touch.
 
-Every function takes any boolean mask, [query, key], True: may look, of a stream of text tokens and then
-picture tokens in raster order; `dalle_edu.masks.attention_mask` makes those of the paper (Ramesh et al. 2021,
-figure 11).
+Every function takes any boolean mask, [query, key], True: may look, of a stream of
+text tokens and then picture tokens in raster order; `dalle_edu.masks.attention_mask`
+makes those of the paper (Ramesh et al. 2021, figure 11).
 """
 
 import base64

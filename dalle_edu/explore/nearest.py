@@ -15,8 +15,8 @@ from dalle_edu.explore.figures import COLOURS
 
 
 def nearest_code_explorer(codebook, codes=None, start=(0.35, 0.2)) -> Explorer:
-    """A figure to touch: move a code z through the plane and see which entry it falls to, and how far it
-    moves.
+    """A figure to touch: move a code z through the plane
+    and see which entry it falls to, and how far it moves.
 
     `nearest_code_explorer(codebook)` with `codebook` (K, 2), 2 to 64 entries; `codes` (N, 2), up to 500
     encoder outputs, are drawn as dots, and an entry that wins none of them is called dead. `start`: where z

@@ -1,5 +1,5 @@
-"""What a grid of tokens costs (chapter 5): bits a picture, how far that is below the pixels, and what
-attention pays.
+"""What a grid of tokens costs (chapter 5): bits a picture,
+how far that is below the pixels, and what attention pays.
 
 bits = height * width * log2(vocabulary);  pairs of a dense layer = (text + height * width)^2
 Ramesh et al. 2021, section 2: 256 x 256 pixels as 32 x 32 tokens of 8,192, "a factor of 192".
@@ -20,9 +20,9 @@ def rate_explorer(
 ) -> Explorer:
     """A figure to touch: choose the grid's side and the codebook's size, and see what a picture costs.
 
-    `rate_explorer()` opens on the paper's numbers; `rate_explorer(64, 24, 16, 1024)` on those of the shipped
-    model. Sides and vocabularies are powers of two. Raises ReaderError for others, and for a grid finer than
-    the picture.
+    `rate_explorer()` opens on the paper's numbers; `rate_explorer(64, 24, 16,
+    1024)` on those of the shipped model. Sides and vocabularies are powers of
+    two. Raises ReaderError for others, and for a grid finer than the picture.
     """
     numbers = (image_size, grid, vocabulary)
     if any(n < 1 or n & (n - 1) for n in numbers) or grid > image_size or text_length < 0:

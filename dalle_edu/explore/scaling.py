@@ -1,8 +1,8 @@
-"""Loss against arithmetic for models of several sizes (chapter 10): as curves, and to touch, with what each
-draws there.
+"""Loss against arithmetic for models of several sizes (chapter
+10): as curves, and to touch, with what each draws there.
 
-FLOPs of a training step = 3 * batch * forward FLOPs a picture (Kaplan et al. 2020, section 2.1;
-`dalle_edu.scale`)
+FLOPs of a training step = 3 * batch * forward FLOPs a
+picture (Kaplan et al. 2020, section 2.1; `dalle_edu.scale`)
 """
 
 from pathlib import Path

@@ -40,8 +40,8 @@ def simplex_plot(points, labels=("A", "B", "C"), ax=None) -> None:
 def simplex_explorer(logits, labels=("A", "B", "C"), pictures=None, draws=200, seed=0) -> Explorer:
     """A triangle to touch: the same `draws` noises at every temperature, for `logits` of three categories.
 
-    `pictures` (3, 3, H, W) in [0, 1], if given, are mixed by the ringed draw. The still picture shows
-    temperature 1.
+    `pictures` (3, 3, H, W) in [0, 1], if given, are mixed by
+    the ringed draw. The still picture shows temperature 1.
     """
     logits = torch.as_tensor(logits).detach().float()
     if logits.shape != (3,) or len(labels) != 3:

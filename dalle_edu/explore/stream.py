@@ -97,12 +97,12 @@ def stream_explorer(
     pictures,
     title: str = "One stream: the sentence, then the picture",
 ) -> Explorer:
-    """A figure to touch: choose a caption, walk along its stream, and read what each position holds and
-    predicts.
+    """A figure to touch: choose a caption, walk along its
+    stream, and read what each position holds and predicts.
 
-    images: (N, height, width) int64, the picture tokens of each caption's picture; pictures: (N, 3, H, W) in
-    [0, 1], as the tokens decode. Raises ReaderError where the numbers of captions, tokens and pictures
-    differ.
+    images: (N, height, width) int64, the picture tokens of each caption's
+    picture; pictures: (N, 3, H, W) in [0, 1], as the tokens decode. Raises
+    ReaderError where the numbers of captions, tokens and pictures differ.
     """
     if not len(captions) == len(images) == len(pictures) or len(captions) == 0:
         raise ReaderError(
@@ -132,8 +132,8 @@ def stream_explorer(
 
 
 def stream_typing(tokenizer, text_length: int = 24):
-    """A box to type a caption into, for JupyterLab with a kernel: its text positions appear below as you
-    type."""
+    """A box to type a caption into, for JupyterLab with a
+    kernel: its text positions appear below as you type."""
     import ipywidgets
     from IPython.display import display
 

@@ -1,5 +1,5 @@
-"""Which token of a picture is hard to predict (chapter 9): the loss of every place, over the picture, to
-touch.
+"""Which token of a picture is hard to predict (chapter
+9): the loss of every place, over the picture, to touch.
 
     nats_j = -ln p(z_j | y, z_<j);      the picture's loss is their mean
 
@@ -18,8 +18,8 @@ from dalle_edu.explore.explorer import Explorer, picture_uri
 
 @torch.inference_mode()
 def token_losses(dalle, text: Tensor, tokens: Tensor) -> Tensor:
-    """What each picture token cost, in nats: text (batch, text_length), tokens (batch, N) -> (batch, height,
-    width)."""
+    """What each picture token cost, in nats: text (batch,
+    text_length), tokens (batch, N) -> (batch, height, width)."""
     logits = dalle(text, tokens)[1].float().log_softmax(-1)
     nats = -logits.gather(2, tokens[..., None])[..., 0]
     return nats.view(-1, *dalle.config.grid)

@@ -82,10 +82,10 @@ def load_published(
 ) -> DiscreteVAE:
     """OpenAI's dVAE from the files of its two halves, ready to `encode` and `decode`; float32, about 390 MB.
 
-    Each file may be the published pickle of a whole module, a pickled state dict, or a safetensors file, with
-    OpenAI's names (`.w`, `.b`) or ours (`.weight`, `.bias`). Nothing in them is executed. `config` is for
-    files of another size. Raises ReaderError for a file that is missing, damaged, does not fit, or holds
-    anything else.
+    Each file may be the published pickle of a whole module, a pickled state dict, or a
+    safetensors file, with OpenAI's names (`.w`, `.b`) or ours (`.weight`, `.bias`).
+    Nothing in them is executed. `config` is for files of another size. Raises ReaderError
+    for a file that is missing, damaged, does not fit, or holds anything else.
     """
     with torch.device("meta"):  # shapes without memory: the numbers come from the files
         model = DiscreteVAE(config or DiscreteVAEConfig())

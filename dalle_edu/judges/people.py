@@ -31,12 +31,12 @@ INNER = (
 
 
 class EmojiJudge:
-    """`EmojiJudge()(pictures)` -> a list of `(profession, gender, skin_tone)`, or None where no such person
-    is seen.
+    """`EmojiJudge()(pictures)` -> a list of `(profession,
+    gender, skin_tone)`, or None where no such person is seen.
 
-    `pictures`: (N, 3, size, size) in [0, 1]. Skin tone None means yellow. `right` compares with captions.
-    Raises `ReaderError` for pictures of another size. The first use draws the real pictures, which takes
-    seconds.
+    `pictures`: (N, 3, size, size) in [0, 1]. Skin tone None means yellow.
+    `right` compares with captions. Raises `ReaderError` for pictures of
+    another size. The first use draws the real pictures, which takes seconds.
     """
 
     def __init__(self, size: int = 64):
@@ -72,8 +72,8 @@ class EmojiJudge:
         return verdicts
 
     def right(self, pictures: torch.Tensor, captions: list[str]) -> dict[str, torch.Tensor]:
-        """Where pictures show what captions ask for: {"profession", "gender", "skin_tone", "all"}, (N,) bool
-        each.
+        """Where pictures show what captions ask for: {"profession",
+        "gender", "skin_tone", "all"}, (N,) bool each.
 
         A man and a person are taken for the same where the designers drew them alike. Every caption must name
         a profession, in the words of Unicode or as in "a woman cook with dark skin"; otherwise `ReaderError`.
@@ -92,8 +92,8 @@ class EmojiJudge:
         return dict(zip(("profession", "gender", "skin_tone", "all"), (*parts.T, parts.all(1)), strict=True))
 
     def _skin(self, pictures):
-        """Where each person's skin is, (size, size) bool: what has the colour of skin in every trained
-        tone."""
+        """Where each person's skin is, (size, size) bool:
+        what has the colour of skin in every trained tone."""
         skin = {}
         for picture, (profession, gender, tone) in zip(pictures, self.people, strict=True):
             colour = self.colours[list(SKIN_COLOURS).index(tone)]
@@ -102,8 +102,8 @@ class EmojiJudge:
         return {person: _inner(mask) for person, mask in skin.items()}
 
     def _alike(self, pictures):
-        """{(profession, gender): "man or person"} where both are one drawing, but for the softness of
-        edges."""
+        """{(profession, gender): "man or person"} where
+        both are one drawing, but for the softness of edges."""
         where = dict(zip(self.people, pictures, strict=True))
         alike = {}
         for (profession, gender, tone), picture in where.items():

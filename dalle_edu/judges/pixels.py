@@ -1,8 +1,8 @@
 """Reading flat shapes back from a picture: find what is not white, split it by colour, name its shape.
 
-Plain image analysis, and no knowledge of the model whose pictures it reads: a pixel's colour is the line
-through white that passes nearest, a thing is a connected region, its shape is the nearest of the generator's
-own drawings.
+Plain image analysis, and no knowledge of the model whose pictures it reads:
+a pixel's colour is the line through white that passes nearest, a thing is a
+connected region, its shape is the nearest of the generator's own drawings.
 """
 
 from dataclasses import dataclass

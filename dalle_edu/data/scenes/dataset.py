@@ -3,10 +3,10 @@
 Picture i is a pure function of (family, split, seed, i): no file is read, nothing is stored, every machine
 draws the same bytes. The families follow the five abilities that DALL-E's announcement shows (OpenAI 2021).
 
-`GRAMMAR` below holds all sentences. Things of the objects family are plain. Two large ones do not fit beside
-each other; `inside` takes a small thing in a large circle, square, triangle, heart or diamond of another
-colour; a list has two to four small things that differ in shape. `dalle_edu.abilities` reads pictures and
-captions back.
+`GRAMMAR` below holds all sentences. Things of the objects family are plain. Two large
+ones do not fit beside each other; `inside` takes a small thing in a large circle,
+square, triangle, heart or diamond of another colour; a list has two to four small
+things that differ in shape. `dalle_edu.abilities` reads pictures and captions back.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Drawing for `Scenes`: shapes as integer inequalities, 8 x 8 samples a pixel, blended in whole numbers.
 
-Nothing here rounds a float or asks a font: the same call gives the same bytes on every machine. Lengths are
-in units of one sixteenth of the picture (4 pixels of 64): what is drawn lines up with a 16 x 16 grid of
-tokens.
+Nothing here rounds a float or asks a font: the same call gives the same
+bytes on every machine. Lengths are in units of one sixteenth of the picture
+(4 pixels of 64): what is drawn lines up with a 16 x 16 grid of tokens.
 """
 
 from functools import cache, lru_cache

@@ -1,8 +1,8 @@
 """What `Scenes` can show: ground truth, sentences, held-out combinations and layout of the two flat families.
 
-A family is a small class: `random` draws a truth, `caption` says it, `held_out` tells which split may show
-it, `paint` draws it, `everything` lists all truths. The five abilities are those of DALL-E's announcement
-(OpenAI 2021).
+A family is a small class: `random` draws a truth, `caption` says it, `held_out`
+tells which split may show it, `paint` draws it, `everything` lists all truths.
+The five abilities are those of DALL-E's announcement (OpenAI 2021).
 """
 
 import hashlib

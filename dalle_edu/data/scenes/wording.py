@@ -30,8 +30,8 @@ _CONTEXT = re.compile(f"an? {_HUE} {_one_of('thing', LANDMARKS)} {_one_of('time'
 
 
 def parse_caption(caption: str) -> Attributes | Objects | Solid | Inside | Context:
-    """The ground truth that a caption of the grammar asks for; case, spaces and a final full stop do not
-    matter.
+    """The ground truth that a caption of the grammar asks
+    for; case, spaces and a final full stop do not matter.
 
     Raises ReaderError for a sentence outside the grammar (`Scenes.grammar` prints it).
     """
