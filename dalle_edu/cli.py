@@ -70,7 +70,7 @@ def draw(
     dials = {"temperature": temperature, "top_k": top_k, "start": picture, "keep_rows": keep_rows}
     dials["guidance"] = guidance
     try:
-        drawing = loaded.draw(prompt, samples, seed, **dials, progress=True, workers=workers)
+        drawing = loaded.draw(_typed(prompt), samples, seed, **dials, progress=True, workers=workers)
     except KeyboardInterrupt:
         print("Stopped before the first pictures were finished; nothing is written.", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -78,9 +78,9 @@ def draw(
     scores = ", ".join(f"{score:.3f}" for score in drawing.scores[:best].tolist())
     count = f"{min(best, len(drawing))} of {len(drawing)}"
     if loaded.clip is None:
-        print(f"{out}: the first {count} drawings of {prompt!r}; the model has no CLIP to rank them")
+        print(f"{out}: the first {count} drawings of {drawing.prompt!r}; the model has no CLIP to rank them")
     else:
-        print(f"{out}: the best {count} drawings of {prompt!r}; CLIP similarity {scores}")
+        print(f"{out}: the best {count} drawings of {drawing.prompt!r}; CLIP similarity {scores}")
 
 
 @app.command()
@@ -193,6 +193,14 @@ def book(run: Annotated[bool, typer.Option("--run", help="Run every chapter firs
     from dalle_edu.publish.book import build
 
     print(f"The book is at {build(run)}")
+
+
+def _typed(text: str) -> str:
+    """What a reader typed, where Python took the bytes of an argument for another encoding (LANG=C)."""
+    try:
+        return os.fsencode(text).decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def _require(condition: bool, sentence: str) -> None:

@@ -66,7 +66,8 @@ class CaptionTokenizer:
         if not Path(path).is_file():
             raise ReaderError(f"There is no tokenizer {path}: train one first, or name another folder.")
         try:
-            return cls(Tokenizer.from_file(str(path)))
+            # Not from_file: the library spells paths in UTF-8, whatever the system does.
+            return cls(Tokenizer.from_buffer(Path(path).read_bytes()))
         except Exception as error:  # tokenizers raises a bare Exception for every kind of damage
             raise ReaderError(f"{path} is no tokenizer that can be read: {error}.") from error
 
