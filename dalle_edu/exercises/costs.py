@@ -12,7 +12,7 @@ def _generator(seed):
     return torch.Generator().manual_seed(seed)
 
 
-@exercise
+@exercise(without=[training.learning_rate, training.cosine])
 def check_rate(rate):
     """`rate(step, peak, final, warmup, steps)`: a line up to `peak`, then a cosine to `final`."""
     for peak, final, warmup, steps in ((2e-3, 2e-5, 150, 1000), (1.0, 0.0, 10, 60), (0.5, 0.1, 0, 40)):
@@ -48,7 +48,7 @@ def check_rate(rate):
     return "up in a line, down along a cosine."
 
 
-@exercise
+@exercise(without=[torch.optim.AdamW, torch.optim.Adam])
 def check_adamw_step(adamw_step):
     """`adamw_step(w, g, m, v, step, rate, beta_1, beta_2, decay)` -> (w, m, v); `step` counts from 1."""
     rate, beta_1, beta_2, decay = 0.01, 0.9, 0.96, 0.5

@@ -41,6 +41,7 @@ _HOMES = {
     "plot_codes": "latent",
     "plot_latent_map": "latent",
     "plot_map": "map",
+    "plot_residual_block": "block",
     "mask_explorer": "masks",
     "plot_keys": "masks",
     "plot_mask": "masks",

@@ -30,6 +30,12 @@ export function lineOf(map, query, length, turned) {
   );
 }
 
+// The place of the patch that the state at `query` predicts, the next one; -1 where there is none.
+export function predictedPlace(query, textLength, places) {
+  const place = query + 1 - textLength;
+  return place >= 0 && place < places ? place : -1;
+}
+
 export function sentence(name, values, words, turned) {
   const sum = (part) => part.reduce((a, b) => a + b, 0);
   const text = sum(values.slice(0, words.length));
@@ -203,7 +209,7 @@ function makeBoard(kit, parent, data, redraw) {
     'small',
     {},
     parent,
-    '×: the token; the area of a square is its weight, the largest fills its cell',
+    '×: the token, ?: the patch that its state predicts; the area of a square is its weight, the largest fills its cell',
   );
   const context = canvas.getContext('2d');
   const photo = data.picture ? new Image() : null;
@@ -239,6 +245,19 @@ function makeBoard(kit, parent, data, redraw) {
     }
   }
 
+  function ask(x, y) {
+    context.strokeStyle = '#D55E00';
+    context.lineWidth = Math.max(1.5, size / 12);
+    context.setLineDash([size / 4, size / 6]);
+    context.strokeRect(x + 1, y + 1, size - 2, size - 2);
+    context.setLineDash([]);
+    context.fillStyle = '#D55E00';
+    context.font = 'bold ' + Math.floor(size * 0.7) + 'px system-ui,sans-serif';
+    context.textAlign = 'center';
+    context.textBaseline = 'middle';
+    context.fillText('?', x + size / 2, y + size / 2);
+  }
+
   function draw(values, query) {
     ground();
     const most = Math.max(...values);
@@ -256,6 +275,10 @@ function makeBoard(kit, parent, data, redraw) {
         cross(x, y);
       }
     });
+    const next = predictedPlace(query, 0, values.length);
+    if (next >= 0) {
+      ask((next % width) * size, Math.floor(next / width) * size);
+    }
   }
   return { canvas, draw };
 }

@@ -14,6 +14,7 @@ import torch
 from dalle_edu.errors import ReaderError
 from dalle_edu.explore.explorer import Explorer, picture_uri
 from dalle_edu.explore.figures import COLOURS
+from dalle_edu.explore.masks import mark_predicted
 from dalle_edu.masks import attention_mask
 
 _LIMIT = 4_000_000  # characters; beyond it a notebook becomes slow to open
@@ -49,8 +50,9 @@ def plot_attention(
 ) -> None:
     """Draws one row of `weights` (L, L): bars for the text, squares whose area is the weight for the picture.
 
-    words: the text tokens as strings; empty ones (padding) are summed. picture: (3, H, W) in [0, 1], drawn
-    faintly behind. axes: two axes; else the current figure is filled.
+    A cross marks the query, a dashed "?" the patch that its state predicts, the next one. words: the text
+    tokens as strings; empty ones (padding) are summed. picture: (3, H, W) in [0, 1], drawn faintly behind.
+    axes: two axes; else the current figure is filled.
     """
     maps = _as_maps(weights, text_length, grid)
     row = maps.mean(axis=(0, 1))[query]
@@ -73,6 +75,8 @@ def plot_attention(
     if query >= text_length:
         y, x = divmod(query - text_length, width)
         right.plot(x + 0.5, y + 0.5, marker="x", color=COLOURS[1], markersize=9, markeredgewidth=3)
+    if text_length <= query + 1 < text_length + height * width:
+        mark_predicted(right, query + 1 - text_length, width)
     right.set_xlim(0, width)
     right.set_ylim(height, 0)
     right.set_aspect("equal")

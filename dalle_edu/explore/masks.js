@@ -41,6 +41,11 @@ export function readings(mask, query, textLength, length) {
   return counts;
 }
 
+// The state at a position predicts the token after it: the first picture token, from the last of the text on. -1: none.
+export function predictedBy(query, textLength, length) {
+  return query >= textLength - 1 && query + 1 < length ? query + 1 : -1;
+}
+
 export function nameOf(position, textLength, width) {
   if (position < textLength) {
     return 'text token ' + (position + 1) + ' of ' + textLength;
@@ -115,6 +120,10 @@ export function show(root, data, kit) {
       data.text,
       width,
     );
+    const predicted = predictedBy(state.query, data.text, length);
+    if (predicted >= 0) {
+      line += ' Its state predicts ' + nameOf(predicted, data.text, width) + '.';
+    }
     if (far) {
       const reach = far.filter((steps) => steps > 0).length;
       line +=
@@ -331,6 +340,20 @@ function makeBoard(kit, parent, data) {
     context.stroke();
   }
 
+  // The patch that the query's state predicts: what is drawn next.
+  function ask(x, y) {
+    context.strokeStyle = data.colours[3];
+    context.lineWidth = Math.max(2, size / 10);
+    context.setLineDash([size / 4, size / 6]);
+    const inset = context.lineWidth / 2;
+    context.strokeRect(x + inset, y + inset, size - 2 * inset, size - 2 * inset);
+    context.setLineDash([]);
+    if (size >= 14) {
+      context.fillStyle = data.colours[3];
+      context.fillText('?', x + size / 2, y + size / 2);
+    }
+  }
+
   function square(x, y, { fill, hatched }) {
     context.fillStyle = fill;
     context.fillRect(x, y, size, size);
@@ -385,10 +408,14 @@ function makeBoard(kit, parent, data) {
       square(x, y, { fill: fillOf(position, query, reads, steps), hatched });
       mark(x, y, { isQuery: position === query, reads, steps });
     }
+    const predicted = predictedBy(query, data.text, length);
+    if (predicted >= 0) {
+      ask(...plan.place(predicted).map((units) => units * size + 1));
+    }
     const future = size > 14 ? 'hatched' : 'white';
     legend.textContent =
       order +
-      '×: the query, •: a key that it reads, grey: earlier and not read, ' +
+      '×: the query, ?: the token that it predicts, •: a key that it reads, grey: earlier and not read, ' +
       future +
       ': the future' +
       (far ? ', numbers: through how many layers' : '');

@@ -61,7 +61,8 @@ def plot_keys(
 ) -> None:
     """Draws what one query reads: the picture's `grid`, with the text as squares above it.
 
-    Filled with a dot: a key that it reads. Crossed: the query. Grey: earlier, not read. Hatched: its future.
+    Filled with a dot: a key that it reads. Crossed: the query. Dashed, with "?": the patch that its state
+    predicts, the next one. Grey: earlier, not read. Hatched: its future.
     """
     mask = _as_mask(mask, text_length, grid)
     height, width = grid
@@ -89,11 +90,24 @@ def plot_keys(
         mark = "x" if position == query else "." if mask[query, position] else None
         if mark:
             ax.plot(column + 0.5, row + 0.5, marker=mark, color="white", linestyle="", markersize=6)
+    predicted = query + 1 - text_length
+    if 0 <= predicted < height * width:
+        mark_predicted(ax, predicted, width)
     ax.set_xlim(-0.1, width + 0.1)
     ax.set_ylim(height + 0.1, -text_rows - 0.6)
     ax.set_aspect("equal")
     ax.set_axis_off()
     ax.set_title(title)
+
+
+def mark_predicted(ax, place: int, width: int) -> None:
+    """Marks the patch at `place` of a grid of unit squares as the one that is predicted: dashed, with "?"."""
+    row, column = divmod(place, width)
+    ax.add_patch(
+        plt.Rectangle((column + 0.06, row + 0.06), 0.88, 0.88, facecolor="white", edgecolor=COLOURS[1],
+                      linewidth=1.8, linestyle="--", zorder=3)
+    )  # fmt: skip
+    ax.text(column + 0.5, row + 0.5, "?", color=COLOURS[1], ha="center", va="center", weight="bold", zorder=4)
 
 
 def _paint_keys(ax, reads, query, text_length, grid, text_rows) -> None:

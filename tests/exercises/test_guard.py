@@ -3,11 +3,17 @@
 import contextlib
 import sys
 
+import pytest
 import torch
 
-from dalle_edu import vae
+from dalle_edu import masks, tokens, vae
 from dalle_edu.autoencoder import principal_components
-from dalle_edu.exercises import Wrong, exercise, need, unavailable
+from dalle_edu.exercises import Wrong, costs, exercise, need, sparse, unavailable
+from dalle_edu.exercises import masks as mask_checks
+from dalle_edu.exercises import tokens as token_checks
+from dalle_edu.sparse import sparse_attention
+from dalle_edu.train import loop
+from dalle_edu.transformer import Transformer, TransformerConfig
 
 
 @exercise(without=[vae.gaussian_kl, torch.cdist, torch.nn.functional.gumbel_softmax, torch.nn.Linear])
@@ -64,3 +70,43 @@ def test_afterwards_everything_is_as_before():
     check(lambda x: vae.gaussian_kl(x, x).sum())
     assert sys.getprofile() is before
     assert torch.isfinite(vae.gaussian_kl(torch.ones(3), torch.ones(3))).all()
+
+
+def counted_by_the_library(width, depth):
+    config = TransformerConfig(text_length=2, grid=(2, 2), width=width, depth=depth, heads=2)
+    return sum(parameter.numel() for parameter in Transformer(config).parameters())
+
+
+def rate_of_the_library(step, peak, final, warmup, steps):
+    config = loop.TrainingConfig(steps, 1, peak, final_learning_rate=final, warmup=warmup)
+    return loop.learning_rate(step, config)
+
+
+def adamw_of_the_library(w, g, m, v, step, rate, beta_1, beta_2, decay):
+    weight = torch.nn.Parameter(w)
+    weight.grad = g
+    torch.optim.AdamW([weight], lr=rate, betas=(beta_1, beta_2), weight_decay=decay).step()
+    return weight.detach(), m, v
+
+
+CALLS = {
+    "row": (mask_checks.check_row_mask, lambda h, w: masks.attention_mask("row", 0, (h, w))),
+    "conv": (
+        mask_checks.check_conv_mask,
+        lambda h, w, kernel: masks.attention_mask("conv", 0, (h, w), kernel),
+    ),
+    "layers": (mask_checks.check_layers_needed, lambda stack, a, b: int(masks.arrival(stack, a)[b])),
+    "column": (sparse.check_column, lambda q, k, v, grid: sparse_attention(q, k, v, "column", 0, grid)),
+    "parameters": (sparse.check_parameters, counted_by_the_library),
+    "best pair": (token_checks.check_best_pair, lambda s, c: tokens.count_pairs(s, c).most_common(1)[0][0]),
+    "join": (token_checks.check_join, tokens.join),
+    "rate": (costs.check_rate, rate_of_the_library),
+    "AdamW": (costs.check_adamw_step, adamw_of_the_library),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_chapters_6_to_10_do_not_accept_their_own_library_as_an_answer(name):
+    check, answer = CALLS[name]
+    verdict = check(answer)
+    assert not verdict and "what the exercise asks you to write" in verdict.message, verdict

@@ -1,7 +1,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { bit, bytes } from '../../dalle_edu/explore/kit.js';
-import { decodeWeights, lineOf, meanOf, sentence } from '../../dalle_edu/explore/attention.js';
+import { decodeWeights, lineOf, meanOf, predictedPlace, sentence } from '../../dalle_edu/explore/attention.js';
 import { cases, close } from './cases.js';
 
 const length = cases.weights[0].length;
@@ -27,5 +27,12 @@ test('the sentence adds text and picture, and names the word read most', () => {
   assert.equal(
     said,
     'The patch gives 60 % of its attention to the text, most to “red” (30.0 %), and 40 % to the picture.',
+  );
+});
+
+test('the patch asked for is the one after the query, and the last one asks for none', () => {
+  assert.deepEqual(
+    [3, 4, 5, 11].map((query) => predictedPlace(query, 5, 7)),
+    [-1, 0, 1, -1],
   );
 });

@@ -1,7 +1,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { decodeMask } from '../../dalle_edu/explore/kit.js';
-import { distances, layout, readings, sentence } from '../../dalle_edu/explore/masks.js';
+import { distances, layout, predictedBy, readings, sentence } from '../../dalle_edu/explore/masks.js';
 import { cases, close } from './cases.js';
 
 const masks = cases.codes.map((code) => decodeMask(code, cases.length));
@@ -39,4 +39,11 @@ test('the place of a position on the board leads back to the position', () => {
       assert.equal(plan.positionAt(column, row + 0.5), position);
     }
   }
+});
+
+test('the state at a position predicts the token after it, which is what the logits of Dalle are for', () => {
+  const found = Array.from({ length: cases.length }, (_, query) =>
+    predictedBy(query, cases.text, cases.length),
+  );
+  assert.deepEqual(found, cases.predicted);
 });

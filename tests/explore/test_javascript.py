@@ -59,7 +59,10 @@ def test_the_mask_explorer_counts_and_measures_as_the_matrices_do(tmp_path):
             }
             readings.append({"mask": number, "query": query, "counts": counts})
     codes = [encode_mask(mask) for mask in masks]
+    # `Dalle` gives image logits for position text - 1 and after; each names the position that comes next.
+    predicted = [query + 1 if text - 1 <= query < length - 1 else -1 for query in range(length)]
     cases = {"codes": codes, "length": length, "text": text, "distances": found, "readings": readings}
+    cases["predicted"] = predicted
     node_test("masks", cases, tmp_path)
 
 
