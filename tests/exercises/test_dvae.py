@@ -6,7 +6,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from dalle_edu.dvae import Block, kl_to_uniform
 from dalle_edu.exercises import dvae as checks
+
+
+def multiplied(weight, bias, tokens):
+    one_hot = F.one_hot(tokens, weight.shape[1]).permute(0, 3, 1, 2).float()
+    return F.conv2d(one_hot, weight, bias)
+
+
+def counted(n_in, n_out, kernels):
+    return sum(part.numel() for part in Block(n_in, n_out, kernels, 1.0).parameters())
 
 
 def look_up(weight, bias, tokens):
@@ -96,6 +106,9 @@ MISTAKES = [
     (checks.check_detail_share, lambda x: wave_share(x, mean=False), "mean"),
     (checks.check_detail_share, lambda x: wave_share(x, absolute=True), "negative"),
     (checks.check_detail_share, lambda x: wave_share(x).mean(), "shape"),
+    (checks.check_bits_saved, lambda logits: kl_to_uniform(logits) / math.log(2), "write the lines"),
+    (checks.check_look_up, multiplied, "write the lines"),
+    (checks.check_block_parameters, counted, "write the lines"),
 ]
 
 

@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from dalle_edu.exercises import gumbel as checks
+from dalle_edu.gumbel import gumbel_softmax
+from dalle_edu.vqvae import straight_through as library_straight_through
 
 
 def gumbel_noise(uniform):
@@ -27,6 +29,15 @@ def top_k(logits, uniform, k):
     return (logits + gumbel_noise(uniform)).topk(k).indices
 
 
+def called_relaxed(logits, noise, temperature):
+    return gumbel_softmax(logits, temperature)
+
+
+def called_straight_through(relaxed):
+    one_hot = torch.nn.functional.one_hot(relaxed.argmax(-1), relaxed.shape[-1]).to(relaxed.dtype)
+    return library_straight_through(relaxed, one_hot)
+
+
 RIGHT = [
     (checks.check_gumbel_noise, gumbel_noise),
     (checks.check_gumbel_max, gumbel_max),
@@ -47,6 +58,8 @@ def hard(y):
 
 
 WRONG = [
+    (checks.check_straight_through, called_straight_through, "write the lines"),
+    (checks.check_relaxed, called_relaxed, "write the lines"),
     (checks.check_gumbel_noise, lambda u: torch.log(-torch.log(u)), "minus"),
     (checks.check_gumbel_noise, lambda u: -torch.log(u), "exponential"),
     (checks.check_gumbel_noise, lambda u: -torch.log(torch.log(u)), "negative"),

@@ -7,8 +7,16 @@ from dalle_edu import vae
 from dalle_edu.exercises.vae import check_fine_share, check_free_nats, check_kl, check_reparameterise
 
 
+def reparameterise(means, log_variances, generator):
+    return means + (log_variances / 2).exp() * noise(means, generator)
+
+
+def each_kl(means, log_variances):
+    return 0.5 * (means.square() + log_variances.exp() - 1 - log_variances)
+
+
 def kl(means, log_variances):
-    return vae.gaussian_kl(means, log_variances).sum(dim=1)
+    return each_kl(means, log_variances).sum(dim=1)
 
 
 def free_nats(kl, nats):
@@ -24,7 +32,7 @@ def noise(means, generator):
 
 
 RIGHT = [
-    (check_reparameterise, vae.reparameterise),
+    (check_reparameterise, reparameterise),
     (check_kl, kl),
     (check_free_nats, free_nats),
     (check_fine_share, fine_share),
@@ -35,10 +43,12 @@ WRONG = [
     (check_reparameterise, lambda m, v, g: m + v * noise(m, g), "log variance"),
     (check_reparameterise, lambda m, v, g: m + 0 * v, "no noise"),
     (check_reparameterise, lambda m, v, g: m.detach() + (v.detach() / 2).exp() * noise(m, g), "gradient"),
-    (check_reparameterise, lambda m, v, g: vae.reparameterise(m, v), "generator"),
+    (check_reparameterise, lambda m, v, g: reparameterise(m, v, None), "generator"),
     (check_reparameterise, lambda m, v, g: m + (v.detach() / 2).exp() * noise(m, g), "variance"),
     (check_reparameterise, lambda m, v, g: (v / 2).exp() * noise(m, g), "average"),
-    (check_kl, vae.gaussian_kl, "sum over them"),
+    (check_kl, each_kl, "sum over them"),
+    (check_kl, lambda m, v: vae.gaussian_kl(m, v).sum(dim=1), "write the lines yourself"),
+    (check_reparameterise, vae.reparameterise, "write the lines yourself"),
     (check_kl, lambda m, v: -kl(m, v), "sign"),
     (check_kl, lambda m, v: 2 * kl(m, v), "1/2"),
     (check_kl, lambda m, v: kl(m, v) / m.shape[1], "averaged"),

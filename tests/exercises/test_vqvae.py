@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dalle_edu import vqvae
 from dalle_edu.exercises import vqvae as checks
 
 
@@ -107,6 +108,8 @@ WRONG = [
     (checks.check_perplexity, lambda t, k: t.unique().numel(), "how often"),
     (checks.check_perplexity, lambda t, k: k if t.unique().numel() > 1 else 1, "have"),
     (checks.check_perplexity, nan_perplexity, "nan"),
+    (checks.check_perplexity, lambda t, k: vqvae.perplexity(vqvae.codebook_usage(t, k)), "write the lines"),
+    (checks.check_nearest_code, vqvae.nearest_code, "write the lines"),
 ]
 
 
