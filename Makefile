@@ -18,7 +18,7 @@ endif
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 INSTALLED := $(VENV)/.installed
-JAVASCRIPT := dalle_edu/explore tests/explore
+JAVASCRIPT := dalle_edu/explore dalle_edu/page tests/explore tests/page
 
 # The figures of the book are those of a laptop with two cores: what is trained in it depends on the number of threads in
 # its last digits. Drawing uses the cores there are: DALLE_EDU_WORKERS says another number.

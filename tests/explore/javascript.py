@@ -24,11 +24,11 @@ def plain(value):
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def node_test(name: str, cases: dict, tmp_path: Path) -> None:
-    """`NAME.test.js` of this folder must pass; it reads `cases` by `cases.js`."""
+def node_test(name: str, cases: dict, tmp_path: Path, folder: Path = FOLDER) -> None:
+    """`NAME.test.js` of `folder` must pass; it reads `cases` by `cases.js`."""
     path = tmp_path / "cases.json"
     path.write_text(json.dumps(plain(cases)), encoding="utf-8")
-    command = [node(), "--test", "--test-reporter=spec", str(FOLDER / f"{name}.test.js")]
+    command = [node(), "--test", "--test-reporter=spec", str(folder / f"{name}.test.js")]
     done = subprocess.run(
         command, env=os.environ | {"CASES": str(path)}, capture_output=True, text=True, encoding="utf-8"
     )
