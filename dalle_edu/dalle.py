@@ -8,36 +8,36 @@ Ramesh et al. 2021, section 2.2 and appendix B.1.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dalle_edu.configs.checked import Count, Grid, Share, checked, names
 from dalle_edu.errors import ReaderError
+from dalle_edu.masks import KINDS
 from dalle_edu.transformer import Transformer, TransformerConfig
 
 
-@dataclass(frozen=True)
+@checked("dalle")
 class DalleConfig:
     """Shape of a DALL·E. `text_vocabulary` counts word pieces, without the `text_length` padding tokens;
     `grid` is (height, width) in picture tokens; `text_weight` is the text's share of the loss, the picture's
     is the rest."""
 
-    text_vocabulary: int
-    text_length: int
-    image_vocabulary: int
-    grid: tuple[int, int]
-    width: int
-    depth: int
-    heads: int
-    kernel: int = 11
-    kinds: tuple[str, ...] = ()
-    text_weight: float = 1 / 8
+    text_vocabulary: Count
+    text_length: Count
+    image_vocabulary: Count
+    grid: Grid
+    width: Count
+    depth: Count
+    heads: Count
+    kernel: Count = 11
+    kinds: names(*KINDS) = ()
+    text_weight: Share = 1 / 8
 
     def __post_init__(self):
-        object.__setattr__(self, "grid", tuple(self.grid))
-        object.__setattr__(self, "kinds", tuple(self.kinds))
         self.transformer()  # raises where the sizes do not fit together
 
     def transformer(self) -> TransformerConfig:
@@ -153,11 +153,11 @@ def with_noise(image: Tensor, most: float, generator: torch.Generator) -> Tensor
     """
     if not 0 <= most <= 1:
         raise ReaderError(f"noise is {most}; it must be a share of the picture's tokens, from 0 to 1.")
-    # On the processor, whatever the device, so that a seed means the same everywhere.
-    share = most * torch.rand(len(image), 1, generator=generator)
-    exchanged = torch.rand(image.shape, generator=generator) < share
-    other = torch.randperm(len(image), generator=generator)
-    place = torch.randint(image.shape[1], image.shape, generator=generator)
+    where = {"generator": generator, "device": generator.device}
+    share = most * torch.rand(len(image), 1, **where)
+    exchanged = torch.rand(image.shape, **where) < share
+    other = torch.randperm(len(image), **where)
+    place = torch.randint(image.shape[1], image.shape, **where)
     exchanged, other, place = (x.to(image.device) for x in (exchanged, other, place))
     return torch.where(exchanged, image[other].gather(1, place), image)
 
@@ -176,5 +176,6 @@ def without_some_captions(
     """
     if not 0 <= share <= 1:
         raise ReaderError(f"caption_dropout is {share}; it must be a share of the captions, from 0 to 1.")
-    dropped = (torch.rand(len(text), 1, generator=generator) < share).to(text.device)
+    dropped = torch.rand(len(text), 1, generator=generator, device=generator.device) < share
+    dropped = dropped.to(text.device)
     return torch.where(dropped, empty_captions(1, config).to(text.device), text)

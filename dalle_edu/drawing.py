@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from dalle_edu.configs import Config, read_config
+from dalle_edu.configs.schema import Config, config_of
 from dalle_edu.dalle import Dalle
 from dalle_edu.data.pictures import as_square
 from dalle_edu.data.words import KnownWords
@@ -126,7 +126,7 @@ class DrawingModel:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.config: Config = read_config(folder / "config.toml")
+        self.config: Config = config_of(folder)
         self.tokenizer = CaptionTokenizer.load(folder / "tokenizer.json")
         self.vae = load_weights(DiscreteVAE(self.config.dvae), folder / "dvae.safetensors")
         self.dalle = load_weights(Dalle(self.config.dalle), folder / "dalle.safetensors")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dalle_edu.autoencoder import psnr as peak_signal_to_noise  # noqa: F401 (the same measure, by its full name)
+from dalle_edu.configs.checked import Count, Switch, checked, one_of, whole
 from dalle_edu.errors import ReaderError
 from dalle_edu.gumbel import gumbel_softmax
 from dalle_edu.vqvae import check_tokens, codebook_usage
@@ -23,7 +23,7 @@ from dalle_edu.vqvae import check_tokens, codebook_usage
 PIXEL_MARGIN = 0.1  # epsilon of appendix A.3: keeps pixels away from 0 and 1, where the logit is infinite
 
 
-@dataclass(frozen=True)
+@checked("dvae")
 class DiscreteVAEConfig:
     """Shape of a discrete VAE; the defaults are the paper's (A.1).
 
@@ -35,21 +35,21 @@ class DiscreteVAEConfig:
     found by k-means, leaves over (see `PatchCodebook`).
     """
 
-    image_size: int = 256
-    vocabulary: int = 8192
-    patch_size: int = 1
-    groups: int = 4
-    blocks_per_group: int = 2
-    hidden: int = 256
-    decoder_input: int = 128
-    input_kernel: int = 7
-    likelihood: str = "logit-laplace"
-    patch_codebook: bool = False
+    image_size: Count = 256
+    vocabulary: Count = 8192
+    patch_size: Count = 1
+    groups: whole(1, 20) = 4
+    blocks_per_group: Count = 2
+    hidden: whole(4) = 256
+    decoder_input: Count = 128
+    input_kernel: Count = 7
+    likelihood: one_of("logit-laplace", "mean-squared-error") = "logit-laplace"
+    patch_codebook: Switch = False
 
     def __post_init__(self):
-        if self.likelihood not in ("logit-laplace", "mean-squared-error"):
+        if self.input_kernel % 2 == 0:
             raise ReaderError(
-                f"likelihood is {self.likelihood!r}; it must be 'logit-laplace' or 'mean-squared-error'."
+                f"input_kernel is {self.input_kernel}; it must be odd, so that it has a middle."
             )
         if self.image_size % self.downsampling:
             raise ReaderError(

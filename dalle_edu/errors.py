@@ -14,6 +14,12 @@ class ReaderWarning(UserWarning):
     """What the reader should know though the work goes on; the command line prints it as one line."""
 
 
+def first_line(error: BaseException, line: int = 0) -> str:
+    """What an error says, on one line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[min(line, len(lines) - 1)].strip()
+
+
 def check_whole(name: str, value, least: int = 0, most: int | None = None) -> int:
     """`value`, where it is a whole number from `least` to
     `most`. Raises ReaderError with its `name` otherwise."""

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from dalle_edu.errors import ReaderError
+from dalle_edu.errors import ReaderError, first_line
 
 
 def write_text(path: Path, text: str) -> None:
@@ -187,8 +187,3 @@ def readers_path(path: str | Path) -> Path:
         return Path(path) if os.path.lexists(path) else Path(path).expanduser()
     except (RuntimeError, ValueError, TypeError) as error:
         raise ReaderError(f"The path {path!r} cannot be used ({error}): write it out in full.") from None
-
-
-def first_line(error: BaseException, line: int = 0) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[min(line, len(lines) - 1)].strip()

@@ -27,12 +27,13 @@ def exponential_noise(
         for row, own in zip(uniform, generator, strict=True):
             row.uniform_(generator=own)
         return torch.sub(1, uniform, out=uniform).log_().neg_().to(like.device, dtype)
-    if like.device.type != "cpu":
+    where = like.device if generator is None else generator.device
+    if where.type != "cpu":
         return torch.empty(like.shape, dtype=dtype, device=like.device).exponential_(generator=generator)
     # `exponential_` on a CPU takes its logarithms one by one. Here the same uniform numbers go through a
     # logarithm of many at a time: in float32 the same noise to the last bit, in less than half the time.
     uniform = torch.rand(like.shape, dtype=torch.float64, generator=generator)
-    return torch.sub(1, uniform, out=uniform).log_().neg_().to(dtype)
+    return torch.sub(1, uniform, out=uniform).log_().neg_().to(like.device, dtype)
 
 
 def gumbel_noise(like: Tensor, generator: torch.Generator | None = None) -> Tensor:

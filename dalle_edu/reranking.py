@@ -16,9 +16,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dalle_edu.configs import ClipConfig
+from dalle_edu.configs.checked import Count, checked
 from dalle_edu.errors import ReaderError
 from dalle_edu.tokens import CaptionTokenizer
+
+
+@checked("clip")
+class ClipConfig:
+    """Shape of a small CLIP, handed to open_clip: two transformers with a shared embedding."""
+
+    embedding: Count
+    width: Count
+    depth: Count
+    heads: Count
+    patch_size: Count
+    image_size: Count
+    text_width: Count
+    text_depth: Count
+    text_heads: Count
+    text_length: Count
+
+    def __post_init__(self):
+        for name, divisor in (("width", "heads"), ("text_width", "text_heads"), ("image_size", "patch_size")):
+            whole, part = getattr(self, name), getattr(self, divisor)
+            if whole % part:
+                raise ReaderError(
+                    f"{name} {whole} in [clip] is no multiple of {divisor} {part}: change either."
+                )
 
 
 class PictureClip(nn.Module):

@@ -8,18 +8,18 @@ Vaswani et al. 2017; Radford et al. 2019 (pre-norm); Child et al. 2019; Ramesh e
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dalle_edu.configs.checked import Count, Grid, checked, names
 from dalle_edu.errors import ReaderError
-from dalle_edu.masks import attention_mask, kept, keys_to_add, lags_to_add, layer_kinds
+from dalle_edu.masks import KINDS, attention_mask, kept, keys_to_add, lags_to_add, layer_kinds
 from dalle_edu.sparse import sparse_attention
 
 
-@dataclass(frozen=True)
+@checked("dalle")
 class TransformerConfig:
     """A stream of `text_length` text positions, then grid[0] * grid[1] picture positions.
 
@@ -28,18 +28,22 @@ class TransformerConfig:
     empty it is the paper's order for `depth` layers, `layer_kinds(depth)`.
     """
 
-    text_length: int
-    grid: tuple[int, int]
-    width: int
-    depth: int
-    heads: int
-    kernel: int = 11
-    kinds: tuple[str, ...] = ()
+    text_length: Count
+    grid: Grid
+    width: Count
+    depth: Count
+    heads: Count
+    kernel: Count = 11
+    kinds: names(*KINDS) = ()
 
     def __post_init__(self):
         if self.width % self.heads:
             raise ReaderError(
                 f"width {self.width} is no multiple of heads {self.heads}: every head needs the same size."
+            )
+        if self.kernel % 2 == 0:
+            raise ReaderError(
+                f"kernel is {self.kernel}; it must be odd, so that the query stands in its middle."
             )
         if not self.kinds:
             object.__setattr__(self, "kinds", tuple(layer_kinds(self.depth)))

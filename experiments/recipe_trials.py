@@ -23,9 +23,10 @@ from dalle_edu.dalle import Dalle
 from dalle_edu.data.mixture import mixture
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.tokens import CaptionTokenizer
-from dalle_edu.train.appearance import learn_from_appearance
+from dalle_edu.train.config import DalleRecipe
 from dalle_edu.train.loop import Run, load_weights, train
 from dalle_edu.train.run import machine, precomputed_tokens
+from dalle_edu.train.stages import dalle_stage
 
 # What is varied: whether embeddings are learned from appearance; fields of [dalle], of [dalle.training].
 TRIALS = {
@@ -78,26 +79,18 @@ def main():
         training = dataclasses.replace(config.dalle_training, steps=1_000_000, warmup=60, **how)
         torch.manual_seed(training.seed)
         model = Dalle(dataclasses.replace(config.dalle, **shape))
-        if looks:
-            learn_from_appearance(model, vae)
-
-        def batch(step, generator, training=training):
-            indices = data.draw(training.batch_size, generator)
-            return encode(data.draw_captions(indices, generator)), tokens[indices].long()
-
-        def loss(model, pair, step, generator):
-            return model.loss(*pair)
-
+        recipe = DalleRecipe(appearance=looks)
+        stage = dalle_stage(model, tokens, data, tokenizer, recipe, training.batch_size, vae)
         steps = options.steps
         if not steps:
             pace = Run(Dalle(model.config), training)
-            train(pace, batch, loss, progress=False, until=3)  # warm caches, then time
+            train(pace, stage.batch, stage.loss, progress=False, until=3)  # warm caches, then time
             started = time.perf_counter()
-            train(pace, batch, loss, progress=False, until=11)
+            train(pace, stage.batch, stage.loss, progress=False, until=11)
             steps = int(options.seconds / (time.perf_counter() - started) * 8)
         run = Run(model, dataclasses.replace(training, steps=steps))
         started = time.perf_counter()
-        train(run, batch, loss)
+        train(run, stage.batch, stage.loss)
         seconds = time.perf_counter() - started
         with torch.inference_mode():
             losses = {key: float(model.loss(*pair)["image"]) for key, pair in measured.items()}

@@ -23,7 +23,7 @@ import torch
 from trials import report
 
 from dalle_edu.configs import read_config
-from dalle_edu.dalle import Dalle, with_noise
+from dalle_edu.dalle import Dalle
 from dalle_edu.data import Scenes
 from dalle_edu.data.mixture import mixture
 from dalle_edu.data.scenes import FAMILIES
@@ -31,9 +31,10 @@ from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.evaluate.figures import count_right, verdicts
 from dalle_edu.sampling import sample_tokens
 from dalle_edu.tokens import CaptionTokenizer
-from dalle_edu.train.appearance import learn_from_appearance
+from dalle_edu.train.config import DalleRecipe
 from dalle_edu.train.loop import Run, load_weights, train
 from dalle_edu.train.run import machine, precomputed_tokens
+from dalle_edu.train.stages import dalle_stage
 
 DRAWN = {"validation": 128, "held_out": 128}
 HEAD = 64  # width of one
@@ -100,23 +101,15 @@ def main():
         )
         torch.manual_seed(training.seed)
         model = Dalle(dataclasses.replace(config.dalle, **shape))
-        learn_from_appearance(model, vae)
-
-        def batch(step, generator, size=training.batch_size):
-            indices = data.draw(size, generator)
-            return encode(data.draw_captions(indices, generator)), tokens[indices].long()
-
-        def loss(model, pair, step, generator, noise=noise):
-            text, image = pair
-            return model.loss(text, image, with_noise(image, noise, generator))
-
+        recipe = DalleRecipe(appearance=True, noise=noise)
+        stage = dalle_stage(model, tokens, data, tokenizer, recipe, training.batch_size, vae)
         run = Run(model, training, {"length": options.length, "families": options.families, "noise": noise})
         work = options.folder / f"training-noise-{noise:g}-{seed}"
         if (work / "checkpoint.json").is_file():
             run.restore(work)
         marks = [part * options.steps // options.marks for part in range(1, options.marks + 1)]
         for until in (step for step in marks if step >= run.step):
-            train(run, batch, loss, work, until=until)
+            train(run, stage.batch, stage.loss, work, until=until)
             row = {"noise": noise, "seed": seed, "step": run.step, **mark(model)}
             report(row | {"seconds": round(run.seconds), "machine": machine()}, options.out)
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageChops
 from toy import TOML, trained_folder, write_config
 
 from dalle_edu.cli import main
-from dalle_edu.train.loop import read_state, read_tensors
+from dalle_edu.train.checkpoint import checkpoint_tensors, read_about
 
 
 def run(capfd, *arguments):
@@ -125,7 +125,7 @@ def test_weights_that_are_cut_short_are_named(place, capfd, part):
 
 def test_a_checkpoint_that_is_cut_short_is_not_resumed(place, capfd):
     (place / "model/dvae.safetensors").unlink()
-    checkpoint = next((place / "model/training-dvae").glob("*.safetensors"))
+    checkpoint = next((place / "model/training-dvae").glob("checkpoint-*/*.safetensors"))
     checkpoint.write_bytes(checkpoint.read_bytes()[:100])
     before = contents(place)
     code, _, err = run(capfd, "train", "dvae", "--config", "small.toml", "--out", "model", "--resume")
@@ -253,8 +253,8 @@ def test_ctrl_c_stops_the_real_command_at_a_checkpoint_from_which_it_goes_on(tmp
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "add --resume" in err and "Traceback" not in err, err
     assert not (tmp_path / "new/dvae.safetensors").exists()
-    state = read_state(tmp_path / "new/training-dvae/checkpoint.json")
-    assert len(read_tensors(tmp_path / "new/training-dvae" / state["file"])) > 10
+    state = read_about(tmp_path / "new/training-dvae/checkpoint.json")
+    assert len(checkpoint_tensors(tmp_path / "new/training-dvae" / state["file"])) > 10
 
 
 def test_ctrl_c_while_drawing_writes_what_is_finished_and_says_so_in_one_line(place, capfd, monkeypatch):

@@ -22,16 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dalle_edu.data.sources import KINDS, check_source, parse_data
 from dalle_edu.errors import ReaderError, unknown_name
 
-KINDS = ("emoji", "scenes", "things", "folder", "shards")
-FIELDS = {  # what a source of each kind may say, besides its kind and weight
-    "emoji": {"balance", "held_out", "renderings", "copies", "step"},
-    "scenes": {"family", "length", "seed", "balance", "wordings"},
-    "things": {"family", "length", "seed", "balance"},
-    "folder": {"path", "balance"},
-    "shards": {"path", "balance"},
-}
+__all__ = ["KINDS", "Mixture", "mixture", "parse_data"]
 
 
 @dataclass
@@ -82,7 +76,7 @@ def mixture(sources: Iterable[Mapping], size: int, split: str = "train", progres
     """Loads sources at `size` pixels. Raises ReaderError for
     kinds that are not known and sources without pictures."""
     pictures, captions, weights = [], [], []
-    for source in map(_checked, sources):
+    for source in map(check_source, sources):
         source_pictures, source_captions = _load(dict(source), size, split, progress)
         if not source_captions:
             raise ReaderError(f"The data {source.get('kind')!r} holds no pictures for the split {split!r}.")
@@ -96,40 +90,6 @@ def mixture(sources: Iterable[Mapping], size: int, split: str = "train", progres
         )
     sources = torch.arange(len(weights)).repeat_interleave(torch.tensor([len(part) for part in weights]))
     return Mixture(torch.cat(pictures), captions, torch.cat(weights), sources)
-
-
-def parse_data(text: str) -> dict:
-    """What `--data` says, as a source: "emoji", "scenes:attributes", "folder:PATH" or "shards:PATH"."""
-    kind, _, rest = text.partition(":")
-    if kind not in KINDS:
-        raise unknown_name("kind of data", kind, KINDS)
-    if kind in ("folder", "shards") and not rest:
-        raise ReaderError(f"--data {kind} needs a path: write {kind}:PATH.")
-    key = "family" if kind == "scenes" else "path"
-    return {"kind": kind} | ({key: rest} if rest else {})
-
-
-def _checked(source: Mapping) -> Mapping:
-    kind, weight = source.get("kind"), source.get("weight", 1.0)
-    if kind not in KINDS:
-        raise unknown_name("kind of data", str(kind), KINDS)
-    for key in source.keys() - FIELDS[kind] - {"kind", "weight"}:
-        raise ReaderError(
-            f"Data of the kind {kind!r} has no field {key!r}; "
-            f"its fields are {', '.join(sorted(FIELDS[kind]))}."
-        )
-    if not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
-        raise ReaderError(
-            f"The weight of data of the kind {kind!r} is {weight!r}; it must be a number above 0."
-        )
-    if "path" in FIELDS[kind] and not source.get("path"):
-        raise ReaderError(f"Data of the kind {kind!r} needs a path: where the pictures are.")
-    for key in ("length", "seed", "copies", "step"):
-        if not isinstance(source.get(key, 0), int) or source.get(key, 0) < 0:
-            raise ReaderError(
-                f"The {key} of the data {kind!r} is {source[key]!r}; it must be a whole number from 0 on."
-            )
-    return source
 
 
 def _shares(captions: list[list[str]]) -> Tensor:

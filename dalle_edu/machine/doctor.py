@@ -97,7 +97,7 @@ def training_operations(config: Config) -> dict[str, float]:
     """Operations that training each part takes in all, forward and backward: three times forward."""
     forward = {part.name: part.flops for part in parts(config)}
     encoder, decoder = forward["dVAE encoder"], forward["dVAE decoder"]
-    seen = (config.crop / config.dvae.image_size) ** 2 if config.crop else 1.0
+    seen = (config.dvae_recipe.crop / config.dvae.image_size) ** 2 if config.dvae_recipe.crop else 1.0
     clip = config.clip
     # Twelve times its width squared multiplies a token in a block of a transformer, each weight twice.
     patches = (config.dvae.image_size // clip.patch_size) ** 2 + 1

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from dalle_edu.errors import ReaderError
 from dalle_edu.files import (  # noqa: F401 (who trains also loads, and the chapters import both from here)
     append_history,
-    first_line,
     load_weights,
     read_history,
     read_tensors,
@@ -32,39 +31,14 @@ from dalle_edu.files import (  # noqa: F401 (who trains also loads, and the chap
     write_tensors,
     write_text,
 )
+from dalle_edu.train.checkpoint import read_about, read_checkpoint, state_of, write_checkpoint
+from dalle_edu.train.config import TrainingConfig
 
 # A loss function gets (model, batch, step, generator) and returns its parts by name; the part "loss" is
 # minimised.
 LossFunction = Callable[[nn.Module, object, int, torch.Generator], Mapping[str, Tensor]]
 # A batch is a pure function of (step, generator), which is what makes an interrupted run go on exactly.
 BatchFunction = Callable[[int, torch.Generator], object]
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """How one model is trained.
-
-    `learning_rate` is reached after `warmup` steps and falls along a cosine to `final_learning_rate` at
-    `steps`. `weight_average` is the decay of an exponential moving average of the weights (0: none; the
-    paper: 0.999 for the dVAE, A.2). `precision` is "float32" or "bfloat16" (autocast). `gradient_clip` bounds
-    the gradient's norm (0: no bound). `optimizer` is "adamw" (the paper's) or "muon" (Jordan et al. 2024):
-    Muon for the matrices of a transformer's blocks, AdamW for the rest.
-    """
-
-    steps: int
-    batch_size: int
-    learning_rate: float
-    final_learning_rate: float = 0.0
-    warmup: int = 0
-    weight_decay: float = 0.0
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    gradient_clip: float = 0.0
-    weight_average: float = 0.0
-    precision: str = "float32"
-    optimizer: str = "adamw"
-    checkpoint_every: int = 200
-    seed: int = 0
 
 
 def cosine(step: int, start: float, end: float, steps: int) -> float:
@@ -81,9 +55,11 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
     return cosine(step - config.warmup, config.learning_rate, config.final_learning_rate, after)
 
 
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """A generator for one step alone: a run that is resumed at step s draws what an unbroken run draws."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+def step_generator(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator for one step alone: a run that is resumed at step s draws what an unbroken run draws. It
+    draws on `device`, as tensors there can take numbers from no other; two kinds of device draw different
+    ones."""
+    return torch.Generator(device).manual_seed(seed * 1_000_003 + step)
 
 
 def optimizers_for(model: nn.Module, config: TrainingConfig) -> list[torch.optim.Optimizer]:
@@ -120,10 +96,6 @@ class Run:
     restore them."""
 
     def __init__(self, model: nn.Module, config: TrainingConfig, description: Mapping | None = None):
-        if config.precision not in ("float32", "bfloat16"):
-            raise ReaderError(f"precision is {config.precision!r}; it must be 'float32' or 'bfloat16'.")
-        if config.optimizer not in ("adamw", "muon"):
-            raise ReaderError(f"optimizer is {config.optimizer!r}; it must be 'adamw' or 'muon'.")
         self.model = model
         self.config = config
         self.description = json.loads(
@@ -146,12 +118,13 @@ class Run:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        device = next(self.model.parameters()).device.type
-        autocast = torch.autocast(device, torch.bfloat16, enabled=config.precision == "bfloat16")
+        device = next(self.model.parameters()).device
+        autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
         with autocast:
             # Its own stream of randomness, apart from the batch's, so that drawing a batch differently leaves
             # it alone.
-            parts = loss_function(self.model, batch, self.step, step_generator(config.seed + 1, self.step))
+            generator = step_generator(config.seed + 1, self.step, device)
+            parts = loss_function(self.model, batch, self.step, generator)
         if not torch.isfinite(parts["loss"]):
             raise ReaderError(
                 f"The loss became {float(parts['loss'].detach())} at step {self.step}: "
@@ -178,71 +151,47 @@ class Run:
         state = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         return state | {name: tensor.clone() for name, tensor in self.average.items()}
 
-    def _moments(self, parameter: nn.Parameter) -> dict[str, Tensor]:
-        """What an optimizer remembers of a parameter; of a frozen one, nothing."""
-        return next((o.state[parameter] for o in self.optimizers if parameter in o.state), {})
-
     def save(self, folder: Path) -> None:
         """Writes a checkpoint into `folder`; whatever interrupts it, the checkpoint before it stays whole."""
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
-        tensors |= {f"average.{n}": t for n, t in self.average.items()}
-        for name, parameter in self.model.named_parameters():
-            for key, value in self._moments(parameter).items():
-                tensors[f"optimizer.{name}.{key}"] = torch.as_tensor(value)
-        name = f"checkpoint-{self.step:07d}.safetensors"
-        write_tensors(folder / name, tensors)
-        state = {
+        about = {
             "step": self.step,
             "seconds": self.seconds,
-            "file": name,
             "training": dataclasses.asdict(self.config),
             "description": self.description,
         }
-        write_text(folder / "checkpoint.json", json.dumps(state, indent=1))
-        for old in folder.glob("checkpoint-*.safetensors"):
-            if old.name != name:
-                old.unlink()
+        write_checkpoint(folder, state_of(self.model, self.optimizers, self.average), about)
 
     def restore(self, folder: Path) -> None:
         """Goes back to the checkpoint in `folder`.
 
         Raises ReaderError where there is none, where it is cut short, and where it is of another
-        configuration.
+        configuration, model or data: it says which.
         """
-        state = read_state(folder / "checkpoint.json")
-        ours = dataclasses.asdict(self.config)
-        ignored = {"checkpoint_every"}  # how often to save may change between two sittings
-        theirs = state["training"]
-        changed = [k for k in ours if k not in ignored and ours[k] != theirs.get(k)]
-        if changed or state["description"] != self.description:
-            what = "the model or data differ"
-            if changed:
-                what = f"{changed[0]} was {theirs.get(changed[0])}, is {ours[changed[0]]}"
+        about = read_about(folder / "checkpoint.json")
+        theirs = {"training": about["training"], **about["description"]}
+        ours = {"training": dataclasses.asdict(self.config), **self.description}
+        if differs := _difference(theirs, ours):
             raise ReaderError(
-                f"The checkpoint in {folder} is of another configuration ({what}): resume it with the "
+                f"The checkpoint in {folder} is of another configuration ({differs}): resume it with the "
                 "configuration it was started with, or choose another --out."
             )
-        tensors = read_tensors(folder / state["file"])
-        try:
-            self.model.load_state_dict(_part(tensors, "model."))
-            for name, tensor in _part(tensors, "average.").items():
-                self.average[name].copy_(tensor)
-            moments = _part(tensors, "optimizer.")
-            for name, parameter in self.model.named_parameters():
-                own = {k.rpartition(".")[2]: v for k, v in moments.items() if k.rpartition(".")[0] == name}
-                if own:
-                    owner = next(
-                        o
-                        for o in self.optimizers
-                        if any(parameter is p for g in o.param_groups for p in g["params"])
-                    )
-                    owner.state[parameter] = own
-        except (RuntimeError, KeyError) as error:
-            raise ReaderError(
-                f"The checkpoint in {folder} does not fit this model: {first_line(error)}"
-            ) from error
-        self.step, self.seconds = state["step"], state["seconds"]
+        read_checkpoint(folder / about["file"], self.model, self.optimizers, self.average)
+        self.step, self.seconds = about["step"], about["seconds"]
+
+
+def _difference(theirs: Mapping, ours: Mapping) -> str:
+    """Where two descriptions of a run differ, in words; empty where they agree."""
+    ignored = {"checkpoint_every"}  # how often to save may change between two sittings
+    for name in [*ours, *(name for name in theirs if name not in ours)]:
+        was, now = theirs.get(name), ours.get(name)
+        if was == now or name in ignored:
+            continue
+        if isinstance(was, Mapping) and isinstance(now, Mapping):
+            if inner := _difference(was, now):
+                return inner if name == "training" else f"of the {name}, {inner}"
+            continue
+        return f"{name} was {was}, is {now}"
+    return ""
 
 
 def train(
@@ -266,6 +215,8 @@ def train(
         read_history(out / "history.jsonl")  # a damaged one is told now, and not at the next checkpoint
     last = min(config.steps, until if until is not None else config.steps)
     run.model.train()
+    # Numbers below 1e-38, of which a cool softmax makes millions, take a processor far longer than 0 does.
+    torch.set_flush_denormal(True)
     started = begun = time.perf_counter()
 
     def store():
@@ -321,18 +272,3 @@ def interrupts_wait():
     finally:
         if here:
             signal.signal(signal.SIGINT, before)
-
-
-def read_state(path: Path) -> dict:
-    """Reads a checkpoint's JSON. Raises ReaderError when it is missing or damaged."""
-    if not path.is_file():
-        raise ReaderError(f"There is no checkpoint in {path.parent}: start the training without --resume.")
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        return {key: state[key] for key in ("step", "seconds", "file", "training", "description")}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ReaderError(f"{path} is damaged ({first_line(error)}): delete it and train again.") from error
-
-
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

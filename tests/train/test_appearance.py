@@ -86,5 +86,5 @@ def test_a_transformer_trained_so_resumes_bit_for_bit_and_loads_like_any_other(t
         train_part("dalle", config, out, progress=False, resume=bool(stop))
         kept.append(read_tensors(out / "dalle.safetensors"))
         assert load(out).draw("a large red circle", samples=1, seed=0).tokens.shape == (1, 16)
-    assert kept[0].keys() == kept[1].keys() and read_config(config).appearance
+    assert kept[0].keys() == kept[1].keys() and read_config(config).dalle_recipe.appearance
     assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 from collections import OrderedDict
 
@@ -219,7 +220,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_the_last_good_checkpoint_sta
 def test_only_the_newest_checkpoint_is_kept(tmp_path):
     train(Run(model(), CONFIG), batch, loss, tmp_path, progress=False)
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "checkpoint-0000012.safetensors",
+        "checkpoint-0000012",
         "checkpoint.json",
         "history.jsonl",
     ]
@@ -232,7 +233,7 @@ def checkpoint(tmp_path):
 
 
 def snapshot(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def refused(folder, sentence, run=None):
@@ -245,20 +246,30 @@ def refused(folder, sentence, run=None):
 
 @pytest.mark.parametrize("kept", [0, 3, 50, 0.5, -1])
 def test_a_checkpoint_that_is_cut_short_is_refused_and_nothing_is_overwritten(checkpoint, kept):
-    file = checkpoint / "checkpoint-0000004.safetensors"
+    (file,) = (checkpoint / "checkpoint-0000004").iterdir()
     content = file.read_bytes()
     file.write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
     refused(checkpoint, "cut short")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"step": 3}', "\xff\xfe"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"step": 3}', "\xff\xfe", "[" * 9999])
 def test_a_damaged_state_is_refused(checkpoint, text):
     (checkpoint / "checkpoint.json").write_bytes(text.encode("latin-1"))
     refused(checkpoint, "damaged")
 
 
+@pytest.mark.parametrize("key, value", [
+    ("step", "4"), ("step", -5), ("step", 4.0), ("step", 10**30), ("seconds", "1"), ("seconds", -1),
+    ("file", "../x"), ("file", None), ("training", 3), ("description", []),
+])  # fmt: skip
+def test_a_state_with_a_wrong_value_is_refused_before_anything_is_trained(checkpoint, key, value):
+    path = checkpoint / "checkpoint.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    refused(checkpoint, "damaged.*(step|seconds|file|training)")
+
+
 def test_a_missing_checkpoint_is_named(tmp_path, checkpoint):
-    (checkpoint / "checkpoint-0000004.safetensors").unlink()
+    shutil.rmtree(checkpoint / "checkpoint-0000004")
     refused(checkpoint, "There is no file .*checkpoint-0000004")
     (checkpoint / "checkpoint.json").unlink()
     refused(checkpoint, "no checkpoint in .* without --resume")
@@ -267,7 +278,7 @@ def test_a_missing_checkpoint_is_named(tmp_path, checkpoint):
 def test_a_checkpoint_of_another_configuration_is_refused_and_says_what_differs(checkpoint):
     other = TrainingConfig(**{**vars(CONFIG), "learning_rate": 0.01})
     refused(checkpoint, "learning_rate was 0.05, is 0.01", Run(model(), other))
-    refused(checkpoint, "the model or data differ", Run(model(), CONFIG, {"width": 8}))
+    refused(checkpoint, "width was None, is 8", Run(model(), CONFIG, {"width": 8}))
 
 
 def test_a_checkpoint_of_another_model_is_refused(checkpoint):
@@ -296,13 +307,13 @@ def test_an_interrupted_save_leaves_the_checkpoint_before_it_whole(checkpoint, m
     run.restore(checkpoint)
     run.step = 8
     before = snapshot(checkpoint)
-    for at in ("write_tensors", "write_text"):
+    for at in ("save", "write_text"):
 
-        def interrupt(*_):
+        def interrupt(*_, **__):
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(f"dalle_edu.train.loop.{at}", interrupt)
+            patch.setattr(f"dalle_edu.train.checkpoint.{at}", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 run.save(checkpoint)
         after = snapshot(checkpoint)

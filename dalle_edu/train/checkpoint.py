@@ -1,0 +1,170 @@
+"""Checkpoints: all that a run needs to go on, through PyTorch's own state dictionaries.
+
+The same way for a processor, a GPU, and a model that is sharded over many processes: each process writes what
+it holds, and reads what it will hold, so a run may go on with another number of processes. A checkpoint is a
+folder of safetensors files, which nothing can be hidden in, and a `checkpoint.json` beside it, written last:
+whatever interrupts the writing, the checkpoint before it stays whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceStorageWriter, load, save
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+
+from dalle_edu.errors import ReaderError, first_line
+from dalle_edu.files import write_text
+
+FLAT = StateDictOptions(flatten_optimizer_state_dict=True)
+NAME = "checkpoint-{step:07d}"
+
+
+def state_of(
+    model: nn.Module, optimizers: list[torch.optim.Optimizer], average: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The tensors of a run by name: "model.NAME", "average.NAME", and "optimizer.state.NAME.MOMENT"."""
+    moments = get_optimizer_state_dict(model, optimizers, options=FLAT)
+    state = {f"model.{name}": tensor for name, tensor in get_model_state_dict(model).items()}
+    state |= {f"average.{name}": tensor for name, tensor in average.items()}
+    return state | {f"optimizer.{k}": v for k, v in moments.items() if isinstance(v, Tensor)}
+
+
+def write_checkpoint(folder: Path, state: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Writes the tensors of `state` and, last, `checkpoint.json` with `about` ("step" among it). All
+    processes call it; older checkpoints are removed."""
+    name, first = NAME.format(step=about["step"]), _rank() == 0
+    if first:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder / name, ignore_errors=True)  # a half of one, from before
+    _wait()
+    with _quiet():
+        save(dict(state), storage_writer=HuggingFaceStorageWriter(str(folder / name), save_distributed=True))
+    if first:
+        write_text(folder / "checkpoint.json", json.dumps({**about, "file": name}, indent=1))
+        for old in folder.glob("checkpoint-*"):
+            if old.name != name:
+                shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
+    _wait()
+
+
+def read_checkpoint(
+    folder: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], average: Mapping[str, Tensor]
+) -> None:
+    """Brings model, optimizers and average back to the tensors in `folder`, whole or sharded as they are now.
+
+    Raises ReaderError where files are missing or cut short, and where they are of another model.
+    """
+    stored = _stored_names(folder)
+    state = state_of(model, optimizers, average)
+    differing = sorted(stored.keys() ^ state.keys()) or [
+        name for name, tensor in state.items() if tuple(tensor.shape) != stored[name]
+    ]
+    if differing:
+        raise ReaderError(
+            f"The checkpoint in {folder.parent} does not fit this model: {differing[0]} differs. Resume it "
+            "with the configuration that it was started with."
+        )
+    try:
+        with _quiet():
+            load(state, storage_reader=HuggingFaceStorageReader(str(folder)))
+    except CheckpointException as error:
+        raise ReaderError(f"{folder} is damaged ({first_line(error)}): train again.") from error
+    moments = get_optimizer_state_dict(model, optimizers, options=FLAT)
+    moments |= _part(state, "optimizer.")
+    set_model_state_dict(model, _part(state, "model."))
+    set_optimizer_state_dict(model, optimizers, moments, options=FLAT)
+    for name, tensor in _part(state, "average.").items():
+        average[name].copy_(tensor)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Reads a `checkpoint.json`. Raises ReaderError when it is missing or damaged."""
+    if not path.is_file():
+        raise ReaderError(f"There is no checkpoint in {path.parent}: start the training without --resume.")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        about = {key: found[key] for key in ("step", "seconds", "file", "training", "description")}
+        if type(about["step"]) is not int or about["step"] < 0:
+            raise TypeError(f"step is {about['step']!r}, and no whole number from 0 on")
+        if type(about["seconds"]) not in (int, float) or not 0 <= about["seconds"] < float("inf"):
+            raise TypeError(f"seconds is {about['seconds']!r}, and no number from 0 on")
+        if about["file"] != NAME.format(step=about["step"]):
+            raise TypeError(f"file is {about['file']!r}, and not the one of step {about['step']}")
+        if not isinstance(about["training"], dict) or not isinstance(about["description"], dict):
+            raise TypeError("training and description are no tables")
+        return about
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ReaderError(f"{path} is damaged ({first_line(error)}): delete it and train again.") from None
+
+
+def checkpoint_tensors(folder: Path) -> dict[str, Tensor]:
+    """All tensors of a checkpoint that one process wrote, as `state_of` names them."""
+    tensors: dict[str, Tensor] = {}
+    for path in _files(folder):
+        with safe_open(path, framework="pt") as file:
+            tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    return tensors
+
+
+def _files(folder: Path) -> list[Path]:
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ReaderError(f"There is no file of the checkpoint {folder}: train again, without --resume.")
+    return files
+
+
+def _stored_names(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The whole shape of each stored tensor, from the heads of the files."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in _files(folder):
+        try:
+            with safe_open(path, framework="pt") as file:
+                placed = json.loads((file.metadata() or {}).get("DCP_SHARDING_INFO", "{}"))
+                for name in file.keys():  # noqa: SIM118 (not a dict)
+                    shape = file.get_slice(name).get_shape()
+                    offsets = placed.get(name, {}).get("saved_offsets", [0] * len(shape))
+                    reach = [offset + size for offset, size in zip(offsets, shape, strict=True)]
+                    before = shapes.get(name, (0,) * len(shape))
+                    shapes[name] = tuple(map(max, before, reach))
+        except (SafetensorError, ValueError, OSError) as error:
+            raise ReaderError(f"{path} is cut short or damaged ({first_line(error)}): train again.") from None
+    return shapes
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def _wait() -> None:
+    if dist.is_initialized():
+        dist.barrier()
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without PyTorch's remark that one process works alone."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield

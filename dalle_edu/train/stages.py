@@ -1,0 +1,167 @@
+"""The stages of DALL·E, made from models and data: what is trained, how a batch is drawn, what is minimised.
+
+No stage knows a folder; `run.py` does. Stage one is frozen before stage two begins (Ramesh et al. 2021,
+section 2): the transformer trains on the argmax tokens of the finished dVAE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from dalle_edu.dalle import Dalle, with_noise, without_some_captions
+from dalle_edu.data.augment import shifted, similar_batch, spoilt
+from dalle_edu.data.mixture import Mixture
+from dalle_edu.data.vary import crop_filled, varied_crops
+from dalle_edu.dvae import DiscreteVAE
+from dalle_edu.errors import ReaderError
+from dalle_edu.reranking import PictureClip
+from dalle_edu.tokens import CaptionTokenizer
+from dalle_edu.train.appearance import learn_from_appearance
+from dalle_edu.train.config import ClipRecipe, DalleRecipe, DvaeRecipe
+from dalle_edu.train.loop import cosine
+
+START = 4_000  # so many pictures are looked at for a first codebook of patches
+
+
+@dataclass
+class Stage:
+    """A model, and two functions. `batch(step, generator)` depends on nothing else, which is what makes an
+    interrupted run go on exactly; `loss(model, batch, step, generator)` gives its parts by name, of which
+    "loss" is minimised. The generator of a batch is the processor's, that of a loss the model's device's."""
+
+    model: nn.Module
+    batch: Callable[[int, torch.Generator], object]
+    loss: Callable[[nn.Module, object, int, torch.Generator], Mapping[str, Tensor]]
+
+
+def dvae_stage(vae: DiscreteVAE, data: Mixture, recipe: DvaeRecipe, batch_size: int) -> Stage:
+    """The dVAE on its pictures, temperature and KL weight along their schedules (A.2)."""
+    schedule = recipe.schedule
+
+    def loss(model: nn.Module, images: Tensor, step: int, generator: torch.Generator):
+        temperature = cosine(
+            step, schedule.temperature_start, schedule.temperature_end, schedule.temperature_steps
+        )
+        kl_weight = cosine(step, 0.0, schedule.kl_weight, schedule.kl_steps)
+        return model.loss(images, temperature, kl_weight, generator)
+
+    return Stage(vae, _squares(vae, data, recipe, batch_size), loss)
+
+
+def start_patches(vae: DiscreteVAE, data: Mixture, seed: int) -> None:
+    """Gives a dVAE that has a codebook of patches its first one, by k-means over some pictures."""
+    if vae.patch_codebook is not None:
+        generator = torch.Generator().manual_seed(seed)
+        vae.patch_codebook.fit(data.images(data.draw(START, generator)), generator)
+
+
+def decoder_stage(vae: DiscreteVAE, data: Mixture, recipe: DvaeRecipe, batch_size: int) -> Stage:
+    """Goes on with the decoder alone. Beside Gumbel noise it learned to bring back mixtures of codes; from
+    here on it sees the very tokens that it will be given. The encoder stays, so a transformer that was
+    trained on its tokens fits as before."""
+    vae.requires_grad_(False)
+    vae.decoder.requires_grad_(True)
+
+    def loss(model: DiscreteVAE, images: Tensor, step: int, generator: torch.Generator):
+        codes = F.one_hot(model.encode(images), model.config.vocabulary).permute(0, 3, 1, 2).float()
+        reconstruction = model.reconstruction_loss(images, codes)
+        return {"loss": reconstruction, "reconstruction": reconstruction}
+
+    return Stage(vae, _squares(vae, data, recipe, batch_size), loss)
+
+
+def clip_stage(
+    clip: PictureClip, data: Mixture, tokenizer: CaptionTokenizer, recipe: ClipRecipe, batch_size: int
+) -> Stage:
+    """CLIP on pairs of pictures and captions."""
+    length, device = clip.config.text_length, _device(clip)
+    if len(data) < 2:
+        raise ReaderError(
+            f"CLIP learns to tell pictures apart, and there is {len(data)}: give it two pictures at least."
+        )
+
+    def batch(step: int, generator: torch.Generator):
+        indices, captions = similar_batch(data, batch_size, recipe.together, generator)
+        images = shifted(data.images(indices), recipe.shift, generator)
+        wrong = spoilt(images, clip.config.patch_size // 2, generator) if recipe.spoilt else ()
+        text = tokenizer.encode(captions, length, cut=True)
+        return [tensor.to(device) for tensor in (images, text, *wrong)]
+
+    def loss(model: nn.Module, pairs, step: int, generator: torch.Generator):
+        return model.loss(*pairs)
+
+    return Stage(clip, batch, loss)
+
+
+def dalle_stage(
+    dalle: Dalle,
+    tokens: Tensor,
+    data: Mixture,
+    tokenizer: CaptionTokenizer,
+    recipe: DalleRecipe,
+    batch_size: int,
+    vae: DiscreteVAE | None = None,
+) -> Stage:
+    """The transformer on captions and the finished `tokens` (len(data), picture_length) of their pictures.
+
+    `vae` is what `recipe.appearance` looks at. Raises ReaderError where the tokenizer has more word pieces
+    than the model has room for.
+    """
+    config, device = dalle.config, _device(dalle)
+    if tokenizer.vocabulary > config.text_vocabulary:
+        raise ReaderError(
+            f"The tokenizer has {tokenizer.vocabulary} word pieces, the model room for "
+            f"{config.text_vocabulary}: it is of another configuration."
+        )
+    if recipe.appearance and vae is not None:
+        learn_from_appearance(dalle, vae)
+
+    def batch(step: int, generator: torch.Generator):
+        indices = data.draw(batch_size, generator)
+        captions = data.draw_captions(indices, generator)
+        text = tokenizer.encode(captions, config.text_length, cut=True, padding=config.text_vocabulary)
+        return text.to(device), tokens[indices].long().to(device)
+
+    def loss(model: nn.Module, pair, step: int, generator: torch.Generator):
+        text, image = pair
+        seen = with_noise(image, recipe.noise, generator)
+        if recipe.caption_dropout:
+            text = without_some_captions(text, recipe.caption_dropout, config, generator)
+        return model.loss(text, image, seen)
+
+    return Stage(dalle, batch, loss)
+
+
+@torch.inference_mode()
+def tokens_of(vae: DiscreteVAE, data: Mixture, batch: int = 64) -> Tensor:
+    """The most probable tokens of all pictures, (len(data), height * width): int16, or int32 where the
+    vocabulary is larger than that holds."""
+    kept = torch.int16 if vae.config.vocabulary <= 2**15 else torch.int32
+    rows = [
+        vae.encode(data.images(some).to(_device(vae))).flatten(1).to("cpu", kept)
+        for some in tqdm(torch.arange(len(data)).split(batch), desc="tokens", mininterval=1.0)
+    ]
+    return torch.cat(rows)
+
+
+def _squares(vae: DiscreteVAE, data: Mixture, recipe: DvaeRecipe, batch_size: int):
+    """The batches of dVAE and decoder: pictures, or squares of them."""
+    crop, device = recipe.crop or vae.config.image_size, _device(vae)
+
+    def batch(step: int, generator: torch.Generator) -> Tensor:
+        images = data.images(data.draw(batch_size, generator))
+        if recipe.varied:
+            return varied_crops(images, crop, generator).to(device)
+        return crop_filled(images, crop, vae.config.downsampling, generator).to(device)
+
+    return batch
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
