@@ -5,7 +5,8 @@
 
 The first table is `model.draw` as a reader calls it, timed whole and in its three parts; the largest resident
 memory is that of the whole process, with PyTorch and the model in it, and grows with the highest row so far.
-The parts' seconds are medians like the whole's. Run it alone on the machine.
+The parts' seconds are medians like the whole's, those of all workers added up. "of possible" is the share of
+what this processor can do (`share.py`). Run it alone on the machine.
 """
 
 import argparse
@@ -14,14 +15,17 @@ import resource
 import statistics
 import sys
 import time
+from functools import partial
 
+from share import limits_line, percent, work_of
 from timing import PRECISIONS, precision, row
 
 import dalle_edu
 from dalle_edu import drawing
 from dalle_edu.machine.processor import machine
+from dalle_edu.machine.workers import worker_count
 
-WIDTHS = (14, 9, 9, 9, 9, 12)
+WIDTHS = (14, 9, 12, 9, 9, 9, 12)
 
 
 @contextlib.contextmanager
@@ -69,7 +73,8 @@ def main():
     model.draw(a.prompt, samples=2)  # loads CLIP and warms up
     print(f"loaded, and two samples drawn, in {time.perf_counter() - start:.1f} s")
     print(f"{a.samples} samples of {a.prompt!r}, {a.batch} at a time")
-    row("", "seconds", "tokens", "dVAE", "CLIP", "peak GiB", widths=WIDTHS)
+    print(limits_line())
+    row("", "seconds", "of possible", "tokens", "dVAE", "CLIP", "peak GiB", widths=WIDTHS)
     for kind in a.precision:
         whole, parts = [], []
         for _ in range(a.repeats):
@@ -81,7 +86,12 @@ def main():
             parts.append(seconds)
         assert len(drawn) == a.samples and (drawn.scores.diff() <= 0).all(), "not ranked"
         cells = [f"{statistics.median(p[name] for p in parts):.1f}" for name in ("tokens", "dVAE", "CLIP")]
-        row(kind, f"{statistics.median(whole):.1f}", *cells, f"{peak_gibibytes():.2f}", widths=WIDTHS)
+        peak, seconds = f"{peak_gibibytes():.2f}", statistics.median(whole)
+        part = min(a.samples, max(1, a.batch // worker_count()))  # what one core does at a time
+        with precision(kind):
+            done = work_of(partial(model.draw, a.prompt, samples=part, workers=1))
+        share = percent(done * (a.samples / part), seconds, kind)
+        row(kind, f"{seconds:.1f}", share, *cells, peak, widths=WIDTHS)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
     python benchmarks/sampling.py [--batch 8 64] [--repeats 5] [--peer-repeats 3] [--side 16] [--text 32]
     [--width 256] [--depth 6] [--heads 4] [--clock cpu]
 
-One prompt, `batch` samples of it, whole pictures, untrained weights; the largest memory beyond the weights is
-that of the cache, printed in MB. "plain" computes the whole stream anew for each token. The peer is installed
-as `benchmarks/peer.py` says; it is timed at the first batch size. Run it alone on the machine.
+One prompt, `batch` samples of it, whole pictures, untrained weights, shared out over the cores as `draw` does
+it (`--workers`; the peer has PyTorch's threads). "of possible" is the share of what this processor can do
+(`share.py`). The largest memory beyond the weights is that of the cache, printed in MB. "plain" computes the
+whole stream anew for each token. The peer is installed as `benchmarks/peer.py` says; it is timed at the first
+batch size. Run it alone on the machine.
 """
 
 import argparse
@@ -13,27 +15,37 @@ from functools import partial
 
 import torch
 from peer import peer_dalle
+from share import limits_line, percent, work_of
 from timing import CLOCKS, PRECISIONS, median_seconds, precision, row
 
 from dalle_edu.dalle import Dalle, DalleConfig
+from dalle_edu.drawing import share_out
 from dalle_edu.machine.processor import machine
+from dalle_edu.machine.workers import in_order, worker_count
 from dalle_edu.masks import layer_kinds
 from dalle_edu.sampling import sample_tokens, sample_tokens_plain
 
-WIDTHS = (62, 6, 9, 12, 8, 9)
+WIDTHS = (58, 6, 9, 10, 7, 12, 9)
 VOCABULARY = 1024
 PEERS = ("dense", "sparse", "masked")
 
 
 def ours(kinds, a, draw=sample_tokens):
-    """(batch, precision) -> a call that draws."""
+    """The number of samples -> a drawing of them, by `a.workers` workers where it pays."""
     torch.manual_seed(0)
     grid = (a.side, a.side)
     model = Dalle(
         DalleConfig(VOCABULARY, a.text, VOCABULARY, grid, a.width, a.depth, a.heads, 11, kinds)
     ).eval()
     text = torch.randint(1, VOCABULARY, (1, a.text))
-    return lambda batch: draw(model, text, batch, generator=torch.Generator().manual_seed(0))
+
+    def some(indices):
+        return draw(model, text, len(indices), generator=torch.Generator().manual_seed(indices.start))
+
+    def draw_all(batch, workers=a.workers):
+        return list(in_order(some, share_out(batch, batch, a.workers), workers))
+
+    return draw_all
 
 
 def peers(kinds, a, cached=False):
@@ -69,6 +81,7 @@ def main():
     parser.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS, help="which of its forms")
     two = ("float32", "bfloat16")
     parser.add_argument("--peer-precision", nargs="+", default=two, choices=two)
+    parser.add_argument("--workers", type=int, default=worker_count())
     parser.add_argument("--no-plain", action="store_true")
     parser.add_argument("--clock", default="wall", choices=CLOCKS)
     a = parser.parse_args()
@@ -79,7 +92,8 @@ def main():
     print(
         f"width {a.width}, depth {a.depth}, {a.heads} heads, {a.text} text tokens, grid {a.side} x {a.side}"
     )
-    row("", "batch", "seconds", "tokens/s", "ratio", "cache MB", widths=WIDTHS)
+    print(f"{a.workers} workers; {limits_line()}")
+    row("", "batch", "seconds", "tokens/s", "ratio", "of possible", "cache MB", widths=WIDTHS)
     first = a.batch[0]
     cases = []
     peer_forms = {
@@ -108,8 +122,11 @@ def main():
             seconds = median_seconds(partial(call, batch), repeats, megabytes is not None, a.clock)
         speed = batch * a.side**2 / seconds
         reference = reference or speed
-        memory = "" if megabytes is None else f"{megabytes:.1f}"
-        cells = (f"{batch}", f"{seconds:.2f}", f"{speed:,.0f}", f"{speed / reference:.1f}", memory)
+        memory, share = "" if megabytes is None else f"{megabytes:.1f}", ""
+        if megabytes is not None:
+            with precision(kind):  # one worker works in this thread, where it is counted
+                share = percent(work_of(partial(call, batch, workers=1)), seconds, kind)
+        cells = (f"{batch}", f"{seconds:.2f}", f"{speed:,.0f}", f"{speed / reference:.1f}", share, memory)
         row(f"{name}, {kind}", *cells, widths=WIDTHS)
 
 

@@ -18,6 +18,7 @@ import time
 from functools import partial
 
 import torch
+from share import limits_line, percent, work_of
 from torch.nn.functional import scaled_dot_product_attention
 
 from dalle_edu.masks import mask_entries
@@ -45,6 +46,11 @@ def measure(attend, states, device, repeats):
         forward.append(middle - start)
         both.append(clock(device) - start)
     return statistics.median(forward[1:]), statistics.median(both[1:])
+
+
+def both_ways(attend, states):
+    out = attend(*states)
+    torch.autograd.grad(out, states, out.detach())
 
 
 def peak_memory(attend, states, device):
@@ -81,10 +87,13 @@ def main():
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     where = torch.cuda.get_device_name() if arguments.device == "cuda" else platform.processor() or "CPU"
+    on_cpu = arguments.device == "cpu"
     print(f"{where}, {torch.get_num_threads()} threads, torch {torch.__version__}, float32, batch 1")
+    if on_cpu:  # seconds of a processor are those of all threads: they compare with one
+        print(f"{limits_line(1)}, one thread")
     print(f"{arguments.heads} heads of {arguments.head_size}, {arguments.text} text tokens, kernel {KERNEL}")
     header = "side layer                 entries  forward ms  with backward  ratio       MB  ns/entry"
-    print(header)
+    print(f"{header}  of possible")
     for side in arguments.sides:
         grid, text = (side, side), arguments.text
         shape = (1, arguments.heads, text + side * side, arguments.head_size)
@@ -100,7 +109,9 @@ def main():
             entries = mask_entries(name.split(",")[0], text, grid, KERNEL)
             megabytes = peak_memory(attend, states, arguments.device) / 1e6
             row = f"{side:4} {name:16} {entries:12,} {forward * 1e3:11.1f} {both * 1e3:14.1f}"
-            print(f"{row} {both / dense:6.2f} {megabytes:8.1f} {both * 1e9 / entries:9.1f}", flush=True)
+            share = percent(work_of(partial(both_ways, attend, states)), both, threads=1) if on_cpu else ""
+            cells = f"{both / dense:6.2f} {megabytes:8.1f} {both * 1e9 / entries:9.1f} {share:>12}"
+            print(f"{row} {cells}", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,16 @@ import argparse
 import importlib.util
 import sys
 import time
+from functools import partial
 
 import torch
+from share import limits_line, percent, work_of
 from timing import row
 
 import dalle_edu.transformer as now
 from dalle_edu.machine.processor import machine
 
-WIDTHS = (24, 9, 9, 9)
+WIDTHS = (24, 9, 9, 9, 12)
 
 
 def milliseconds(module, kinds, samples, steps, as_tensor):
@@ -50,12 +52,16 @@ def main():
         before = sys.modules["before"] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(before)
     print(machine())
-    row("ms a step", "before", "fetched", "in place", widths=WIDTHS)
+    print(f"{limits_line(1)}, one thread")
+    row("ms a step", "before", "fetched", "in place", "of possible", widths=WIDTHS)
     for samples in a.batch:
         for name, kinds in (("sparse mixture", ()), ("dense", ("dense",) * 6)):
             old = f"{milliseconds(before, kinds, samples, a.steps, True):.1f}" if before else ""
-            new = [f"{milliseconds(now, kinds, samples, a.steps, how):.1f}" for how in (True, False)]
-            row(f"batch {samples}, {name}", old, *new, widths=WIDTHS)
+            new = [milliseconds(now, kinds, samples, a.steps, how) for how in (True, False)]
+            one, two = (work_of(partial(milliseconds, now, kinds, samples, n, False)) for n in (1, 2))
+            share = percent((two - one) * 0.5, new[1] / 1e3, threads=1)  # `milliseconds` runs twice
+            cells = (*(f"{one:.1f}" for one in new), share)
+            row(f"batch {samples}, {name}", old, *cells, widths=WIDTHS)
 
 
 if __name__ == "__main__":

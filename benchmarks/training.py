@@ -5,7 +5,8 @@
 
 A step is loss, gradient and AdamW, on random tokens. "Tokens" counts text and picture, `batch * (text + side
 * side)` a step. The second table is one step of the shipped dVAE's configuration, with the noise drawn by
-PyTorch's `exponential_` and by `dalle_edu.gumbel`: the same numbers. Run it alone on the machine.
+PyTorch's `exponential_` and by `dalle_edu.gumbel`: the same numbers. "of possible" is the share of what this
+processor can do (`share.py`). Run it alone on the machine.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from unittest import mock
 
 import torch
 from peer import peer_dalle
+from share import limits_line, percent, work_of
 from timing import CLOCKS, PRECISIONS, median_seconds, precision, row
 
 from dalle_edu.configs import read_config
@@ -22,7 +24,7 @@ from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.machine.processor import machine
 from dalle_edu.masks import layer_kinds
 
-WIDTHS = (40, 9, 8, 9, 6)
+WIDTHS = (40, 9, 8, 9, 6, 12)
 VOCABULARY = 1024
 
 
@@ -89,8 +91,9 @@ def dvae_steps(a):
         with replaced:
             seconds = median_seconds(training_step(model, loss, "float32"), a.repeats, clock=a.clock)
             drawing = median_seconds(lambda: gumbel.gumbel_noise(logits, generator), a.repeats, clock=a.clock)
-        cells = (f"{seconds * 1e3:.0f} ms", f"of it noise {drawing * 1e3:.0f} ms")
-        row(name, *cells, widths=(40, 9, 20))
+            share = percent(work_of(training_step(model, loss, "float32")), seconds)
+        cells = (f"{seconds * 1e3:.0f} ms", f"of it noise {drawing * 1e3:.0f} ms", f"{share} of possible")
+        row(name, *cells, widths=(40, 9, 20, 18))
 
 
 def main():
@@ -115,13 +118,15 @@ def main():
         f"width {a.width}, depth {a.depth}, {a.heads} heads, {a.text} text tokens, grid {a.side} x {a.side}"
     )
     print(f"{sizes}, batch {a.batch}")
-    row("", "precision", "seconds", "tokens/s", "ratio", widths=WIDTHS)
+    print(limits_line())
+    row("", "precision", "seconds", "tokens/s", "ratio", "of possible", widths=WIDTHS)
     reference = None
     for name, kind, step in transformers(a):
         seconds = median_seconds(step, a.repeats, clock=a.clock)
         speed = a.batch * (a.text + a.side**2) / seconds
         reference = reference or speed
-        cells = (kind, f"{seconds:.2f}", f"{speed:,.0f}", f"{speed / reference:.1f}")
+        share = percent(work_of(step), seconds, kind)
+        cells = (kind, f"{seconds:.2f}", f"{speed:,.0f}", f"{speed / reference:.1f}", share)
         row(name, *cells, widths=WIDTHS)
     if not a.no_dvae:
         dvae_steps(a)
