@@ -1,9 +1,11 @@
 """Checks for the exercises of chapter 9, training DALL·E."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
-from dalle_edu.dalle import Dalle
+from dalle_edu.dalle import Dalle, with_noise
 from dalle_edu.exercises import close, exercise, need, need_tensor
 
 
@@ -72,3 +74,71 @@ def check_joint_loss(joint_loss):
             f"for text_weight = {weight:g} it is {float(joined(text_loss)):.3f}, not {float(value):.3f}.",
         )
     return "two means, each over its own tokens, and the text weighs what you say."
+
+
+@exercise
+def check_frequency_cost(frequency_cost):
+    """`frequency_cost(train, unseen, vocabulary, extra)`: mean nats a token of `unseen`, from how often
+    each code stands in `train`; each code counts as if it had been met `extra` times more.
+
+    train and unseen (pictures, N) int64.
+    """
+    train = torch.tensor([[0, 0, 0, 1], [0, 2, 0, 1]])
+    unseen = torch.tensor([[0, 3, 1, 0], [2, 0, 0, 4]])
+    for vocabulary, extra in ((5, 1.0), (9, 0.1)):
+        value = frequency_cost(train, unseen, vocabulary, extra)
+        need(value is not None, "the result is None; does the function end in a return?")
+        value = torch.as_tensor(value).float()
+        need(value.shape == (), f"one number is expected, not shape {tuple(value.shape)}.")
+        counts = train.flatten().bincount(minlength=vocabulary)
+        share = (counts + extra) / (counts + extra).sum()
+        each = -share[unseen].log()
+        need(
+            bool(torch.isfinite(value)),
+            "the cost is infinite: a code that training never showed has the share 0; add `extra` first.",
+        )
+        need(not close(value, each.sum()), "that is the sum; divide by the number of tokens.")
+        need(not close(value, each.mean() / math.log(2)), "that is in bits; nats have the natural logarithm.")
+        loose = -((counts + extra) / counts.sum())[unseen].log().mean()
+        need(
+            not close(value, loose), "the shares sum to more than 1: divide by the sum after adding `extra`."
+        )
+        need(
+            not close(value, -(share * share.log()).sum()), "that is the entropy of `train`; pay on `unseen`."
+        )
+        need(
+            close(value, each.mean()), f"{float(each.mean()):.3f} nats were expected, not {float(value):.3f}."
+        )
+    return "counted on training pictures, paid on others."
+
+
+@exercise(without=[with_noise])
+def check_noisy(noisy):
+    """`noisy(image, exchanged, other, place)`: the tokens that the transformer sees.
+
+    image (batch, N); where `exchanged` (batch, N) is True, token j of picture b becomes the token at
+    place[b, j] of picture other[b]. other (batch,), place (batch, N).
+    """
+    image = torch.arange(24).view(3, 8)
+    exchanged = torch.rand(3, 8, generator=_generator(0)) < 0.4
+    other = torch.tensor([2, 0, 1])
+    place = torch.randint(8, (3, 8), generator=_generator(1))
+    before = image.clone()
+    found = noisy(image, exchanged, other, place)
+    need_tensor(found, (3, 8))
+    need(torch.equal(image, before), "`image` itself was changed; it is still what must be predicted.")
+    wanted = torch.where(exchanged, image[other].gather(1, place), image)
+    need(
+        not torch.equal(found, torch.where(exchanged, image, image[other].gather(1, place))),
+        "it is turned: where `exchanged` is False the picture's own token stays.",
+    )
+    need(
+        not torch.equal(found, torch.where(exchanged, image.gather(1, place), image)),
+        "the tokens come from the same picture; `other` says from which one.",
+    )
+    need(
+        not torch.equal(found, torch.where(exchanged, image[other], image)),
+        "the tokens come from the same place of the other picture; `place` says from where.",
+    )
+    need(torch.equal(found, wanted), f"{int((found != wanted).sum())} of 24 tokens differ.")
+    return "what it sees has mistakes; what it must predict has none."

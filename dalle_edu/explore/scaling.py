@@ -21,8 +21,9 @@ _LINES = ("-", "--", "-.", ":")
 def plot_scaling(sizes: list[dict], key: str = "image", ax=None) -> None:
     """Draws loss against FLOPs, both logarithmic, a line a size.
 
-    sizes: what `experiments/scaling.py` stores: "width" and "points", each with "flops" and the loss `key`.
-    The start, which cost nothing, has no place on a logarithmic axis.
+    sizes: what `experiments/scaling.py` stores: "width" and "points", each with "flops", the mean loss `key`
+    and, where several seeds were trained, "images", the picture's loss of each (drawn as small dots). The
+    start, which cost nothing, has no place on a logarithmic axis.
     """
     ax = ax or plt.gca()
     for size, colour, marker, style in zip(sizes, COLOURS, _MARKERS, _LINES, strict=False):
@@ -35,6 +36,9 @@ def plot_scaling(sizes: list[dict], key: str = "image", ax=None) -> None:
             linestyle=style,
             label=f"width {size['width']}",
         )
+        for point in points if key == "image" else ():
+            seeds = point.get("images", [])
+            ax.plot([point["flops"]] * len(seeds), seeds, ".", color=colour, markersize=4, alpha=0.6)
     # Plain numbers: on less than two powers of ten, 6 x 10^-1 is hard to read.
     low, high = ax.get_ylim()
     ticks = [tick for tick in (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10) if low <= tick <= high]

@@ -35,3 +35,13 @@ def test_what_every_explorer_holds_and_the_code_that_shows_it_are_left_out():
     assert "STYLE" in text and "SCRIPT" in text and "PICTURE" in text
     assert len(text) < 2_000
     assert text == compared([1], script="root.textContent = 1;")
+
+
+def test_rounding_is_forgiven_and_a_difference_that_is_more_is_not():
+    import re
+
+    said = ["0e+00", "3e-07", "1e-06", "4e-05", "2e-03", "1e+00"]
+    lines = [f"by hand and module: largest difference {number}" for number in said]
+    for pattern, replacement in PATTERNS:
+        lines = [re.sub(pattern, replacement, line) for line in lines]
+    assert ["ROUNDING" in line for line in lines] == [True] * 4 + [False] * 2

@@ -1,6 +1,9 @@
 """The checks of chapter 9 accept right answers and name the mistakes that are easy to make."""
 
+import math
+
 import pytest
+import torch
 import torch.nn.functional as F
 
 from dalle_edu.exercises import dalle as checks
@@ -48,8 +51,33 @@ def summed(text_logits, image_logits, text, image, weight):
     return weight * each_token(text_logits, text)[0].sum() + (1 - weight) * image_sum
 
 
+def frequency_cost(train, unseen, vocabulary, extra):
+    share = train.flatten().bincount(minlength=vocabulary) + extra
+    return -(share / share.sum())[unseen].log().mean()
+
+
+def unsmoothed(train, unseen, vocabulary, extra):
+    return frequency_cost(train, unseen, vocabulary, 0)
+
+
+def too_large(train, unseen, vocabulary, extra):
+    counts = train.flatten().bincount(minlength=vocabulary)
+    return -((counts + extra) / counts.sum())[unseen].log().mean()
+
+
+def noisy(image, exchanged, other, place):
+    return torch.where(exchanged, image[other].gather(1, place), image)
+
+
+def in_place(image, exchanged, other, place):
+    image[exchanged] = image[other].gather(1, place)[exchanged]
+    return image
+
+
 RIGHT = [
     (checks.check_joint_loss, joint_loss),
+    (checks.check_frequency_cost, frequency_cost),
+    (checks.check_noisy, noisy),
 ]
 
 
@@ -60,6 +88,17 @@ def test_the_right_answer_passes(check, answer):
 
 
 MISTAKES = [
+    (checks.check_frequency_cost, unsmoothed, "infinite"),
+    (checks.check_frequency_cost, too_large, "more than 1"),
+    (checks.check_frequency_cost, lambda t, u, v, e: frequency_cost(t, u, v, e) * u.numel(), "sum"),
+    (checks.check_frequency_cost, lambda *a: frequency_cost(*a) / math.log(2), "bits"),
+    (checks.check_frequency_cost, lambda t, u, v, e: frequency_cost(t, t, v, e), "nats were expected"),
+    (checks.check_frequency_cost, lambda *_: None, "None"),
+    (checks.check_noisy, lambda i, x, o, p: noisy(i, ~x, o, p), "turned"),
+    (checks.check_noisy, lambda i, x, o, p: noisy(i, x, torch.arange(3), p), "same picture"),
+    (checks.check_noisy, lambda i, x, o, p: torch.where(x, i[o], i), "same place"),
+    (checks.check_noisy, in_place, "itself was changed"),
+    (checks.check_noisy, lambda i, x, o, p: i.clone(), "differ"),
     (checks.check_joint_loss, lambda a, b, t, i, w: joint_loss(a, b, t, i, 1 - w), "swapped"),
     (checks.check_joint_loss, per_place, "padding included"),
     (checks.check_joint_loss, per_caption, "each caption first"),
