@@ -3,7 +3,8 @@
     log p(x) >= E_q(z|x)[ log p(x | z) ] - beta KL( q(z | x) || p(z) )
     q(z | x) = Normal(m(x), s(x)^2),   p(z) = Normal(0, 1)
 
-Kingma & Welling 2014; Rezende, Mohamed & Wierstra 2014; beta: Higgins et al. 2017. A bound for beta = 1 only.
+Kingma & Welling 2014; Rezende, Mohamed & Wierstra 2014; beta: Higgins et al. 2017. The bound for
+beta = 1, a looser one above, none below.
 """
 
 import math
@@ -154,7 +155,7 @@ def importance_bound(model, images, samples: int, generator: torch.Generator | N
     """A bound on log p(x) that tightens with `samples`
     (Burda et al. 2016): (batch,) nats; samples=1: the ELBO.
 
-    log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x)
+    log 1/S sum_s p(x | z_s) p(z_s) / q(z_s | x), z_s ~ q(z | x)
     """
     means, log_variances = model.encode(images)
     prior = torch.distributions.Normal(0.0, 1.0)

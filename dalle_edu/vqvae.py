@@ -65,6 +65,8 @@ class VectorQuantizer(nn.Module):
                 f"decay is {decay}; it must lie in [0, 1), or be None to learn by the codebook loss."
             )
         self.vocabulary, self.width, self.decay, self.revive_below = vocabulary, width, decay, revive_below
+        # A common start. The authors' code draws with variance 1 / width, and from a standard normal for the
+        # moving average; chapter 3 measures how many codes survive each.
         codebook = torch.empty(vocabulary, width).uniform_(-1 / vocabulary, 1 / vocabulary)
         if decay is None:
             self.codebook = nn.Parameter(codebook)
