@@ -13,7 +13,9 @@ from dalle_edu.publish.book import repository
 project = "dalle_edu"
 author = "the dalle_edu authors"
 copyright = "the dalle_edu authors, MIT; emoji pictures by OpenMoji, CC BY-SA 4.0"
-extensions = ["myst_nb", "sphinx_copybutton", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_nb", "sphinx_copybutton", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "dalle_edu.page.site",
+]  # fmt: skip
 exclude_patterns = ["_build", "jupyter_execute", "**/.ipynb_checkpoints", "_static"]
 
 nb_execution_mode = "off"
@@ -30,6 +32,7 @@ autodoc_default_options = {"members": True, "ignore-module-all": True}
 
 html_theme = "sphinx_book_theme"
 html_title = "dalle_edu"
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system has it
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
 html_favicon = "_static/favicon.svg"

@@ -164,6 +164,19 @@ def doctor() -> None:
 
 
 @app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="A shipped model's name, or a folder that `train` wrote.")],
+    out: Annotated[Path, typer.Argument(help="The folder for the page.")],
+) -> None:
+    """Write a model as a web page that draws, with a server or without: open its index.html."""
+    from dalle_edu.drawing import load
+    from dalle_edu.page.export import export as write
+
+    write(load(model), out)
+    print(f"The page is at {out / 'index.html'}")
+
+
+@app.command()
 def course(
     out: Annotated[Path, typer.Argument(help="The folder to make; it must not hold anything yet.")],
     solutions: Annotated[

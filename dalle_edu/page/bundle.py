@@ -24,7 +24,7 @@ KIT = Path(__file__).parents[1] / "explore"
 WORKER = (
     "kernel", "weights", "masks", "tokenizer", "transformer", "sampling", "dvae", "clip", "drawing", "worker",
 )  # fmt: skip
-PAGE = ("load", "studio", "looking", "box")
+PAGE = ("load", "studio", "looking", "easel", "controls", "box")
 
 STILL_ALT = "A drawing of “{prompt}”, made by this model: {side} by {side} pixels."
 
@@ -78,7 +78,8 @@ def page(body: str) -> str:
         "<title>Draw with DALL·E</title>\n"
         "<script>document.documentElement.dataset.theme = "
         "matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';</script>\n"
-        "<style>body { margin: 1em; background: Canvas; color-scheme: light dark; }</style>\n"
+        "<style>:root { color-scheme: light dark; }\n"
+        "body { margin: 1em; color: CanvasText; background: Canvas; }</style>\n"
         f"</head>\n<body>\n<main>\n<h1>Draw with DALL·E</h1>\n{body}</main>\n</body>\n</html>\n"
     )
 

@@ -22,7 +22,7 @@ from dalle_edu.files import replacing, write_text
 from dalle_edu.page.bundle import box, page, script
 
 LICENCE = "LICENCE.txt"
-EXAMPLE = "a red apple"  # what a page shows before anybody has drawn
+EXAMPLE = "a red apple"
 
 
 def export(model: DrawingModel, out: Path) -> dict:
@@ -51,7 +51,8 @@ def export(model: DrawingModel, out: Path) -> dict:
 def describe(model: DrawingModel, weights: bytes) -> dict:
     """What a page knows of a model before it is loaded: the names of its files, their size, and a drawing."""
     digest = hashlib.sha256(weights).hexdigest()[:12]
-    drawing = model.draw(EXAMPLE, samples=8, seed=0, temperature=0.7)
+    prompt = example(model)
+    drawing = model.draw(prompt, samples=8, seed=0, temperature=0.7)
     return {
         "file": f"model-{digest}.safetensors",
         "script": f"model-{digest}.js",
@@ -64,11 +65,17 @@ def describe(model: DrawingModel, weights: bytes) -> dict:
         "source": model.source,
         "codes": base64.b64encode(_bytes(code_pictures(model)).numpy().tobytes()).decode(),
         "example": {
-            "prompt": EXAMPLE,
+            "prompt": prompt,
             "tokens": drawing.tokens[0].tolist(),
             "pixels": base64.b64encode(_bytes(drawing.images[0].permute(1, 2, 0)).numpy().tobytes()).decode(),
         },
     }
+
+
+def example(model: DrawingModel) -> str:
+    """What a page shows before anybody has drawn: an apple, or what is nearest to it of the model's words."""
+    known = model.words is None or not model.words.unknown(EXAMPLE)
+    return EXAMPLE if known else model.words.nearest(EXAMPLE, 1)[0]
 
 
 def weights_file(model: DrawingModel) -> bytes:

@@ -42,3 +42,12 @@ test('an empty prompt and one that is too long are refused in a sentence', () =>
   assert.throws(() => model.begin(' \n', greedy), /empty/);
   assert.throws(() => model.begin('a blue fish '.repeat(60), greedy), /tokens, at most/);
 });
+
+test('how sure the model was is the largest chance; of what was given it was not asked', () => {
+  const { prompt } = cases.drawings[0];
+  const drawing = model.begin(prompt, { ...greedy, temperature: 1, given: [1] });
+  assert.deepEqual(model.advance(drawing), { token: 1, sure: 1 });
+  const most = Math.max(...model.next(drawing));
+  assert.ok(most < 1);
+  assert.equal(model.advance(drawing).sure, most);
+});

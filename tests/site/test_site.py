@@ -126,6 +126,39 @@ def test_a_page_fits_a_phone(site, browser, name):
     assert browser.value("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.parametrize("width, height", [(1280, 800), (390, 844)])
+def test_the_first_screen_shows_a_drawing_and_the_box(site, browser, width, height):
+    browser.open((site / "index.html").as_uri(), width=width, height=height)
+    assert browser.value("document.querySelector('.dalle-draw').dataset.live") == "yes"
+    go = browser.page.get_by_role("button", name="Draw").bounding_box()
+    easel = browser.page.locator(".easel").bounding_box()
+    assert go["y"] + go["height"] < height and easel["y"] + easel["height"] < 1.1 * height
+    assert not browser.errors
+
+
+def test_the_front_page_is_light_before_the_model(site, browser):
+    """What a server sends, compressed as servers do: below 500 kB."""
+    import gzip
+
+    browser.open((site / "index.html").as_uri())
+    browser.page.wait_for_load_state("networkidle")
+    files = {address.split("?")[0] for address in browser.requests if address.startswith("file:")}
+    paths = [Path(address.removeprefix("file://")) for address in files]
+    assert not [path for path in paths if path.name.startswith("model-")]
+    sizes = {path.name: len(gzip.compress(path.read_bytes())) for path in paths}
+    assert sum(sizes.values()) < 500_000, sizes
+
+
+def test_a_page_says_what_it_is_about_to_those_who_share_it(site):
+    for name in ("index", "01-autoencoders", "installation"):
+        text = (site / f"{name}.html").read_text(encoding="utf-8")
+        (said,) = re.findall(r'<meta name="description" content="([^"]*)"', text)
+        assert len(said) > 20 or name == "01-autoencoders"
+        assert f'<meta property="og:description" content="{said}"' in text
+        (picture,) = re.findall(r'<meta property="og:image" content="([^"]*)"', text)
+        assert (site / picture).is_file()
+
+
 def test_without_sphinx_the_reader_is_told_what_to_install(monkeypatch):
     monkeypatch.setattr(book, "find_spec", lambda name: None)
     with pytest.raises(ReaderError, match="sphinx.*pip install"):

@@ -46,11 +46,13 @@ export class DrawingModel {
     return chances(guidance === 1 ? logits[0] : guided(...logits, guidance), temperature);
   }
 
-  // Draws one token more and returns it.
+  // Draws one token more and returns it: {token, sure}, the chance that the likeliest one had.
   advance(drawing) {
-    const place = drawing.tokens.length;
-    const given = drawing.given[place];
-    return this.append(drawing, given ?? drawFrom(this.next(drawing), drawing.random));
+    const found = this.next(drawing);
+    const given = drawing.given[drawing.tokens.length];
+    const token = given ?? drawFrom(found, drawing.random);
+    this.append(drawing, token);
+    return { token, sure: given === undefined ? Math.max(...found) : 1 };
   }
 
   append(drawing, token) {
@@ -59,7 +61,6 @@ export class DrawingModel {
     if (!this.finished(drawing)) {
       drawing.streams.forEach((stream) => this.dalle.step(stream, token, place));
     }
-    return token;
   }
 
   // How the token at `place` was chosen: {chances, layers}. It was predicted by the state of the token before it (the

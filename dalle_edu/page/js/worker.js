@@ -17,8 +17,8 @@ async function finish(sample, drawing) {
   drawings.set(sample, drawing);
   const [rows, columns] = model.config.dalle.grid;
   do {
-    const token = model.advance(drawing);
-    postMessage({ says: 'token', sample, place: drawing.tokens.length - 1, token });
+    const place = drawing.tokens.length;
+    postMessage({ says: 'token', sample, place, ...model.advance(drawing) });
   } while (drawing.tokens.length % columns);
   const row = drawing.tokens.length / columns;
   if (row === rows) {

@@ -1,0 +1,96 @@
+"""The book's site with a box to draw in: a small extension of Sphinx.
+
+`<!-- draw -->` in a page becomes the box, and so does the end of chapter 0's introduction; the files that it
+loads are written beside the pages. Every page says in its head what it is about, and is light to load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+from pathlib import Path
+
+from docutils import nodes
+
+from dalle_edu.drawing import FOLDER, load
+from dalle_edu.page.bundle import box
+from dalle_edu.page.export import export
+
+MARK = "<!-- draw -->"
+MODEL = "picturebook"
+PREVIEW = "_static/ten-prompts.png"
+_PACKAGE = Path(__file__).parent
+
+
+def exported(folder: Path) -> dict:
+    """What `export` returns; it works only where the model or the scripts have changed since."""
+    parts = sorted(path for path in (*_PACKAGE.rglob("*"), *(FOLDER / MODEL).glob("*")) if path.is_file())
+    digest = hashlib.sha256()
+    for path in parts:
+        if path.suffix in (".py", ".js", ".css", ".safetensors", ".toml", ".json"):
+            digest.update(path.read_bytes())
+    known, key = folder / "told.json", digest.hexdigest()
+    if known.is_file():
+        told = json.loads(known.read_text(encoding="utf-8"))
+        if told.pop("key") == key:
+            return told
+    told = export(load(MODEL), folder)
+    known.write_text(json.dumps(told | {"key": key}), encoding="utf-8")
+    return told
+
+
+def write_files(app) -> None:
+    """Before the pages are read; only a site can draw, a printed book cannot."""
+    app.dalle_told = exported(Path(app.outdir) / "draw") if app.builder.name == "html" else None
+
+
+def put_box(app, docname: str, source: list[str]) -> None:
+    """The mark of a page, and the end of chapter 0's introduction, become the box."""
+    made = ""
+    if app.dalle_told is not None:
+        made = f"``````{{raw}} html\n{box(app.dalle_told, 'draw/')}``````\n"
+    if docname.startswith("00-"):
+        notebook = json.loads(source[0])
+        cell = {"cell_type": "markdown", "id": "draw", "metadata": {}, "source": made}
+        notebook["cells"].insert(1, cell)
+        source[0] = json.dumps(notebook)
+    else:
+        source[0] = source[0].replace(MARK, made)
+
+
+def describe(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """A page's description, and what is shown of it where somebody shares its address."""
+    if doctree is None:
+        return
+    paragraphs = (" ".join(found.astext().split()) for found in doctree.findall(nodes.paragraph))
+    words = next((told for told in paragraphs if len(told) > 80), app.config.project)
+    text = words if len(words) <= 200 else words[:200].rsplit(" ", 1)[0] + " …"
+    picture = (app.config.html_baseurl or "") + PREVIEW
+    if not app.config.html_baseurl:
+        picture = context["pathto"](PREVIEW, 1)
+    told = {
+        "og:title": context.get("title", app.config.project),
+        "og:description": text,
+        "og:type": "article",
+        "og:image": picture,
+    }
+    tags = [f'<meta name="description" content="{html.escape(text)}">']
+    tags += [f'<meta property="{name}" content="{html.escape(value)}">' for name, value in told.items()]
+    context["metatags"] = context.get("metatags", "") + "\n" + "\n".join(tags) + "\n"
+
+
+def lighten(app, exception) -> None:
+    """The theme brings its icons twice, as fonts and as a script of 1.5 MB that draws them: the fonts do."""
+    script = Path(app.outdir) / "_static" / "scripts" / "fontawesome.js"
+    if exception is None and script.is_file():
+        script.write_text("// The icons of these pages are fonts.\n", encoding="utf-8")
+
+
+def setup(app) -> dict:
+    """What Sphinx calls."""
+    app.connect("builder-inited", write_files)
+    app.connect("source-read", put_box)
+    app.connect("html-page-context", describe)
+    app.connect("build-finished", lighten)
+    return {"parallel_read_safe": True}
