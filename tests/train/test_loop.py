@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from dalle_edu.drawing import FOLDER as WEIGHTS
 from dalle_edu.errors import ReaderError
 from dalle_edu.train.loop import (
     Run,
@@ -357,3 +358,9 @@ def test_history_drops_the_steps_that_an_interrupted_run_had_written_ahead(tmp_p
 def test_the_state_of_a_checkpoint_can_be_read_by_a_person(checkpoint):
     state = json.loads((checkpoint / "checkpoint.json").read_text())
     assert state["step"] == 4 and state["training"]["learning_rate"] == 0.05
+
+
+@pytest.mark.parametrize("part", ["dvae", "decoder", "clip", "dalle"])
+def test_the_histories_of_the_shipped_model_can_be_read(part):
+    rows = read_history(WEIGHTS / "picturebook" / f"{part}-history.jsonl")
+    assert len(rows) > 50 and [row["step"] for row in rows] == sorted(row["step"] for row in rows)
