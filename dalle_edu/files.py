@@ -113,8 +113,9 @@ def read_history(path: Path) -> list[dict[str, float]]:
             row = json.loads(line)
             step = row["step"]
             if (
-                type(step) is not int
+                type(step) not in (int, float)  # the shipped curves say 10.0
                 or step < 0
+                or step != int(step)
                 or not all(type(value) in (int, float) for value in row.values())
             ):
                 raise TypeError("no row of numbers with a step")
