@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from toy import loaded_model, trained_folder
 
+from dalle_edu.configs import FOLDER
 from dalle_edu.drawing import load
 from dalle_edu.dvae import DiscreteVAE, DiscreteVAEConfig
 from dalle_edu.errors import ReaderError
@@ -160,6 +161,13 @@ def test_a_damaged_history_is_named_with_its_line(tmp_path, content, sentence):
     (tmp_path / "history.jsonl").write_bytes(content)
     with pytest.raises(ReaderError, match=sentence):
         read_history(tmp_path / "history.jsonl")
+
+
+def test_the_shipped_training_curves_can_be_read():
+    paths = sorted((FOLDER.parent / "weights" / "picturebook").glob("*-history.jsonl"))
+    assert len(paths) >= 4
+    for path in paths:
+        assert len(read_history(path)) > 10
 
 
 def test_given_tokens_of_other_kinds_are_refused_or_converted():
