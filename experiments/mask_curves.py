@@ -16,26 +16,14 @@ import time
 from pathlib import Path
 
 import torch
+from trials import as_tokens, frozen_parts
 
-from dalle_edu.configs import read_config
 from dalle_edu.dalle import Dalle, DalleConfig
-from dalle_edu.data import EmojiPictures
-from dalle_edu.drawing import FOLDER
-from dalle_edu.dvae import DiscreteVAE
+from dalle_edu.data.mixture import mixture
 from dalle_edu.masks import layer_kinds
-from dalle_edu.tokens import CaptionTokenizer
-from dalle_edu.train.loop import Run, TrainingConfig, load_weights, step_generator
-
-
-@torch.inference_mode()
-def streams(folder, config, split):
-    """All pictures of a split as (text tokens, picture tokens)."""
-    data = EmojiPictures(config.dvae.image_size, split)
-    vae = load_weights(DiscreteVAE(config.dvae), folder / "dvae.safetensors")
-    tokenizer = CaptionTokenizer.load(folder / "tokenizer.json")
-    length, padding = config.dalle.text_length, config.dalle.text_vocabulary
-    text = tokenizer.encode(data.captions, length, cut=True, padding=padding)
-    return text, torch.cat([vae.encode(part).flatten(1) for part in data.pictures.split(64)])
+from dalle_edu.train.config import DalleRecipe
+from dalle_edu.train.loop import Run, TrainingConfig, step_generator
+from dalle_edu.train.stages import dalle_stage
 
 
 @torch.inference_mode()
@@ -61,9 +49,11 @@ def main():
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--precision", default="bfloat16", help="or float32, for older processors")
     given = parser.parse_args()
-    folder = FOLDER / given.model if (FOLDER / given.model).is_dir() else Path(given.model)
-    config = read_config(folder / "config.toml")
-    train, unseen = streams(folder, config, "train"), streams(folder, config, "validation")
+    config, tokenizer, vae = frozen_parts(given.model)
+    data, validation = (
+        mixture([{"kind": "emoji"}], config.dvae.image_size, split) for split in ("train", "validation")
+    )
+    train, unseen = (as_tokens(pictures, config, tokenizer, vae) for pictures in (data, validation))
     training = TrainingConfig(
         steps=given.steps, batch_size=given.batch, learning_rate=given.learning_rate,
         final_learning_rate=given.learning_rate / 20, warmup=40, weight_decay=0.045, beta_2=0.96,
@@ -74,13 +64,14 @@ def main():
         "rows only": ["row"] * given.depth,
         "the paper's mixture": layer_kinds(given.depth),
     }
-    runs, curves, seconds = {}, {}, dict.fromkeys(orders, 0.0)
+    runs, losses, curves, seconds = {}, {}, {}, dict.fromkeys(orders, 0.0)
     for name, kinds in orders.items():
         torch.manual_seed(0)  # the masks have no weights, so all three start from the same ones
         sizes = dataclasses.asdict(config.dalle)
         sizes |= {"width": given.width, "depth": given.depth, "heads": given.heads, "kinds": tuple(kinds)}
         model = Dalle(DalleConfig(**sizes))
         runs[name] = Run(model, training)
+        losses[name] = dalle_stage(model, train[1], data, tokenizer, DalleRecipe(), given.batch).loss
         curves[name] = {"kinds": kinds, "step": [], "loss": [], "seconds": []}
     for step in range(given.steps + 1):
         if step % given.every == 0 or step == given.steps:
@@ -98,7 +89,7 @@ def main():
         chosen = torch.randint(len(train[0]), (given.batch,), generator=step_generator(0, step))
         for name, run in runs.items():
             start = time.process_time()
-            run.update((train[0][chosen], train[1][chosen]), lambda model, pair, *_: model.loss(*pair))
+            run.update((train[0][chosen], train[1][chosen]), losses[name])
             seconds[name] += time.process_time() - start
     settings = {name: value for name, value in vars(given).items() if name not in ("out", "model")}
     settings |= {"parameters": sum(p.numel() for p in model.parameters()), "pictures": len(train[0])}

@@ -15,17 +15,16 @@ import time
 from pathlib import Path
 
 import torch
+from trials import as_tokens, frozen_parts
 
-from dalle_edu.configs import read_config
 from dalle_edu.dalle import Dalle
 from dalle_edu.data.mixture import mixture
-from dalle_edu.drawing import FOLDER
-from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.sampling import sample_tokens
 from dalle_edu.scale import parts
-from dalle_edu.tokens import CaptionTokenizer
-from dalle_edu.train.loop import Run, TrainingConfig, load_weights, step_generator, write_text
+from dalle_edu.train.config import DalleRecipe
+from dalle_edu.train.loop import Run, TrainingConfig, step_generator, write_text
 from dalle_edu.train.run import machine
+from dalle_edu.train.stages import dalle_stage
 
 FAMILIES = ("attributes", "objects")
 PROMPTS = [
@@ -63,28 +62,18 @@ def main():
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    folder = FOLDER / options.model if (FOLDER / options.model).is_dir() else Path(options.model)
-    config = read_config(folder / "config.toml")
-    tokenizer = CaptionTokenizer.load(folder / "tokenizer.json")
-    vae = load_weights(DiscreteVAE(config.dvae), folder / "dvae.safetensors")
+    config, tokenizer, vae = frozen_parts(options.model)
 
-    padding = config.dalle.text_vocabulary
-
-    def encode(captions):
-        return tokenizer.encode(captions, config.dalle.text_length, cut=True, padding=padding)
-
-    def pairs(split, length):
+    def pictures(split, length):
         sources = [{"kind": "scenes", "family": family, "length": length} for family in FAMILIES]
-        data = mixture(sources, config.dvae.image_size, split)
-        rows = [vae.encode(data.images(i)).flatten(1) for i in torch.arange(len(data)).split(64)]
-        return encode([ways[0] for ways in data.captions]), torch.cat(rows)
+        return mixture(sources, config.dvae.image_size, split)
 
-    text, image = pairs("train", options.pictures)
-    validation = pairs("validation", 96)
+    data = pictures("train", options.pictures)
+    text, image = as_tokens(data, config, tokenizer, vae)
+    validation = as_tokens(pictures("validation", 96), config, tokenizer, vae)
     print(f"{len(text)} pictures encoded", flush=True)
-
-    def loss(model, batch, step, generator):
-        return model.loss(*batch)
+    length, padding = config.dalle.text_length, config.dalle.text_vocabulary
+    prompts = tokenizer.encode(PROMPTS, length, cut=True, padding=padding)
 
     result = {
         "prompts": PROMPTS, "families": FAMILIES, "pictures": len(text), "batch": options.batch,
@@ -108,12 +97,13 @@ def main():
         )  # fmt: skip
         torch.manual_seed(0)
         model, measured = Dalle(shape), Dalle(shape).eval()
+        stage = dalle_stage(model, image, data, tokenizer, DalleRecipe(), options.batch)
         run, points, seconds = Run(model, training), [], 0.0
         for mark in marks:
             started = time.perf_counter()
             while run.step < mark:
                 chosen = torch.randint(len(text), (options.batch,), generator=step_generator(0, run.step))
-                run.update((text[chosen], image[chosen]), loss)
+                run.update((text[chosen], image[chosen]), stage.loss)
             seconds += time.perf_counter() - started
             measured.load_state_dict(run.weights())
             with torch.inference_mode():
@@ -122,7 +112,7 @@ def main():
                     for t, i in zip(validation[0].split(48), validation[1].split(48), strict=True)
                 ]
             drawn = sample_tokens(
-                measured, encode(PROMPTS), temperature=0.7, generator=torch.Generator().manual_seed(0)
+                measured, prompts, temperature=0.7, generator=torch.Generator().manual_seed(0)
             )
             point = {"step": mark, "flops": mark * flops}
             point |= {

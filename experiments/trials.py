@@ -1,7 +1,34 @@
-"""What the trials of recipes share: a row is printed and, if a file is named, appended to it."""
+"""What the trials share: a model's frozen parts, data as tokens, and rows that are printed and stored."""
 
 import json
 from pathlib import Path
+
+from torch import Tensor
+
+from dalle_edu.configs import Config, read_config
+from dalle_edu.data.mixture import Mixture
+from dalle_edu.drawing import FOLDER
+from dalle_edu.dvae import DiscreteVAE
+from dalle_edu.files import load_weights
+from dalle_edu.tokens import CaptionTokenizer
+from dalle_edu.train.stages import tokens_of
+
+
+def frozen_parts(model: str | Path) -> tuple[Config, CaptionTokenizer, DiscreteVAE]:
+    """Configuration, tokenizer and dVAE of a model that the package ships, by its name, or of a folder."""
+    folder = FOLDER / model if (FOLDER / model).is_dir() else Path(model)
+    config = read_config(folder / "config.toml")
+    vae = load_weights(DiscreteVAE(config.dvae), folder / "dvae.safetensors")
+    return config, CaptionTokenizer.load(folder / "tokenizer.json"), vae
+
+
+def as_tokens(
+    data: Mixture, config: Config, tokenizer: CaptionTokenizer, vae: DiscreteVAE
+) -> tuple[Tensor, Tensor]:
+    """A data set as text (N, text_length), each picture's first caption, and pictures (N, picture_length)."""
+    length, padding = config.dalle.text_length, config.dalle.text_vocabulary
+    text = tokenizer.encode([ways[0] for ways in data.captions], length, cut=True, padding=padding)
+    return text, tokens_of(vae, data).long()
 
 
 def report(row: dict, out: Path | None) -> None:
