@@ -16,6 +16,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from dalle_edu.data import EmojiPictures
+from dalle_edu.data.scenes import FAMILIES
+from dalle_edu.data.scenes import captions as scene_captions
+from dalle_edu.data.words import KnownWords
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.errors import ReaderError
 from dalle_edu.files import replacing, write_text
@@ -60,7 +64,7 @@ def describe(model: DrawingModel, weights: bytes) -> dict:
         "grid": list(model.config.dalle.grid),
         "size": model.config.dvae.image_size,
         "text_length": model.config.dalle.text_length,
-        "guidable": model.config.caption_dropout > 0,
+        "guidable": model.config.dalle_recipe.caption_dropout > 0,
         "ranks": model.clip is not None,
         "source": model.source,
         "codes": base64.b64encode(_bytes(code_pictures(model)).numpy().tobytes()).decode(),
@@ -74,8 +78,26 @@ def describe(model: DrawingModel, weights: bytes) -> dict:
 
 def example(model: DrawingModel) -> str:
     """What a page shows before anybody has drawn: an apple, or what is nearest to it of the model's words."""
-    known = model.words is None or not model.words.unknown(EXAMPLE)
-    return EXAMPLE if known else model.words.nearest(EXAMPLE, 1)[0]
+    words = known_words(model)
+    known = words is None or not words.unknown(EXAMPLE)
+    return EXAMPLE if known else words.nearest(EXAMPLE, 1)[0]
+
+
+def known_words(model: DrawingModel) -> KnownWords | None:
+    """The words that training showed. A model that kept none: those of the emoji and scenes in its
+    configuration, whose captions are known without drawing a picture; None where it saw others as well."""
+    sources = model.config.data_for("dalle")
+    if model.words is not None or any(source["kind"] not in ("emoji", "scenes") for source in sources):
+        return model.words
+    captions = set()
+    for source in sources:
+        if source["kind"] == "emoji":
+            captions.update(EmojiPictures(split="train", held_out=source.get("held_out", "names")).captions)
+        else:
+            family = source.get("family", "all")
+            for name in FAMILIES if family == "all" else (family,):
+                captions.update(scene_captions(name, "train"))
+    return KnownWords.of(captions)
 
 
 def weights_file(model: DrawingModel) -> bytes:
@@ -106,7 +128,7 @@ def page_config(model: DrawingModel) -> dict:
         "dvae": dvae,
         "clip": asdict(config.clip) | {"end": model.clip.end} if model.clip is not None else None,
         "tokenizer": {"pieces": pieces, "merges": merges},
-        "words": None if model.words is None else model.words.shortest,
+        "words": None if (words := known_words(model)) is None else words.shortest,
     }
 
 

@@ -235,8 +235,10 @@ def test_while_it_draws_the_page_answers_tokens_can_be_looked_into_and_stop_stop
     _, page, _ = shipped
     browser.open(page.as_uri())
     set_dial(browser, "samples", 16)
-    type_and_enter(browser, "a red apple")
+    type_and_enter(browser, "a red zebra eating qwertz")
     browser.wait_for("document.querySelector('.dalle-draw').dataset.state === 'drawing'", 120)
+    assert "never showed the word" in browser.page.locator(".says").inner_text()
+    assert "“qwertz”" in browser.page.locator(".says").inner_text()
     browser.wait_for("document.querySelector('.easel').dataset.tokens.split(' ').length > 40", 120)
     slowest = browser.value(
         "new Promise(done => { let last = performance.now(), worst = 0, count = 0;"
