@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from dalle_edu.errors import ReaderError, unknown_name
+from dalle_edu.machine.bands import attend_in_bands
 from dalle_edu.masks import (
     allowed_lags,
     attention_mask,
@@ -25,11 +26,13 @@ from dalle_edu.masks import (
     to_add,
 )
 
-FORMS = ("auto", "blocked", "gather", "dense", "flex")
+FORMS = ("auto", "blocked", "gather", "dense", "flex", "bands")
 # Below these numbers of picture tokens "auto" takes the dense form: measured to be faster there, in float32
 # and bfloat16 (`benchmarks/dense_below.py`, which also says what a copied key costs, counted in scores).
 DENSE_BELOW = {"row": 150, "column": 100, "conv": 400}
 KEY_COST = 40
+# From this number of picture tokens on "auto" stores no scores: no more memory than dense attention takes.
+BANDS_FROM = 1024
 # Up to this length a processor is faster with all scores written down than with PyTorch's fused attention,
 # which computes them again on the way back: 1.7 times in bfloat16, no slower in float32 (`dense_below.py`).
 PLAIN_UP_TO = 512
@@ -54,9 +57,12 @@ def sparse_attention(
     "gather" fetches for each query the keys that it may read: no score is wasted, but fetching costs more
     than scoring;
     "blocked" lets neighbouring queries share their keys, so that the work is a few large matrix products;
+    "bands" gives a few rows at a time to PyTorch's fused attention, stores no scores, and computes each band
+    again on the way back: no more memory than dense attention takes (`dalle_edu.machine.bands`);
     "flex" hands the mask to PyTorch's FlexAttention, which skips empty blocks of it on a GPU;
-    "auto" is "blocked", or "dense" where the picture is small. The kind "dense" is causal attention in every
-    form. Raises ReaderError for an unknown kind or form, or for shapes that do not fit.
+    "auto" is "blocked", "dense" where the picture is small, "bands" where it is large. The kind "dense" is
+    causal attention in every form. Raises ReaderError for an unknown kind or form, or for shapes that do not
+    fit.
     """
     picture_lags(kind, grid, kernel)  # names what is wrong with them, if anything is
     grid, positions = tuple(grid), grid[0] * grid[1]
@@ -73,6 +79,7 @@ def sparse_attention(
         return _causal(query, key, value)
     if form == "auto":
         form = "dense" if positions < DENSE_BELOW[kind] else "blocked"
+        form = "bands" if positions >= BANDS_FROM else form
     if form == "flex":
         return _flex(query, key, value, kind, text_length, grid, kernel)
     if form == "dense":
@@ -81,6 +88,8 @@ def sparse_attention(
             mask = kept(attention_mask, *stream)
             return scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return _plain(query, key, value, kept(mask_to_add, *stream))
+    if form == "bands":
+        return attend_in_bands(query, key, value, kind, text_length, grid, kernel)
     if form == "blocked" and kind == "conv" and grid[1] < kernel // 2:
         form = "gather"  # a window wider than two rows of the picture has no tiles
     attend = {"row": _row, "column": _column, "conv": _conv}[kind] if form == "blocked" else _gather

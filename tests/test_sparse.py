@@ -13,7 +13,7 @@ from dalle_edu.errors import ReaderError
 from dalle_edu.masks import KINDS, attention_mask, mask_entries
 from dalle_edu.sparse import sparse_attention, work
 
-forms = st.sampled_from(["auto", "blocked", "gather", "dense"])
+forms = st.sampled_from(["auto", "blocked", "gather", "dense", "bands"])
 
 
 def streams(text_length, grid, seed, batch=2, heads=2, head_size=4, dtype=torch.float32):
@@ -68,7 +68,7 @@ def test_blocks_agree_where_there_are_many_of_them(kind, height, width):
     st.tuples(st.integers(1, 12), st.integers(1, 12)),
     st.integers(1, 9),
     st.sampled_from([1, 3, 11]),
-    st.sampled_from(["auto", "blocked", "gather"]),
+    st.sampled_from(["auto", "blocked", "gather", "bands"]),
 )
 def test_rows_that_are_added_below_a_picture_change_nothing_above(kind, grid, more, kernel, form):
     tall = (grid[0] + more, grid[1])
@@ -143,6 +143,31 @@ def test_4096_picture_tokens_forward_and_backward_make_nothing_as_large_as_a_den
         out = sparse_attention(*states, kind, text_length, grid, 11)
         torch.autograd.grad(out.sum(), states)
     assert largest.elements < states[0].shape[2] ** 2 / 8
+
+
+def peak_bytes(attend, states):
+    """The most that tensors take beyond `states`, forward and backward, by PyTorch's count of allocations."""
+    outputs_and_gradients(attend, states)  # masks are made, and kept
+    with torch.profiler.profile(profile_memory=True) as profile:
+        out = attend(*states)
+        torch.autograd.grad(out, states, out.detach())
+    now = most = 0
+    for event in sorted(profile.profiler.kineto_results.events(), key=lambda event: event.start_ns()):
+        if event.name() == "[memory]":
+            now += event.nbytes()
+            most = max(most, now)
+    return most
+
+
+@pytest.mark.parametrize("kind", ["row", "column", "conv"])
+@pytest.mark.parametrize(("side", "batch", "heads"), [(32, 1, 4), (32, 4, 2), (48, 1, 4)])
+def test_from_32_by_32_tokens_on_a_layer_takes_no_more_memory_than_fused_dense_attention(
+    kind, side, batch, heads
+):
+    states = streams(64, (side, side), 0, batch, heads, head_size=64)
+    dense = peak_bytes(lambda *s: scaled_dot_product_attention(*s, is_causal=True), states)
+    sparse = peak_bytes(lambda *s: sparse_attention(*s, kind, 64, (side, side)), states)
+    assert 5 * states[0].nbytes / 2 < sparse <= dense  # a result and three gradients are there at least
 
 
 PLAIN = [("dense", "auto"), ("row", "dense"), ("conv", "dense"), ("row", "blocked")]
