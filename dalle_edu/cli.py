@@ -152,6 +152,35 @@ def info(
     print(table(read_config(config)))
 
 
+shards = typer.Typer(help="Pictures as tar files, for what fits no memory.")
+app.add_typer(shards, name="shards")
+
+
+@shards.command("make")
+def make(
+    source: Annotated[str, typer.Argument(help="A folder, a CSV or JSONL table, emoji, scenes[:FAMILY].")],
+    out: Annotated[Path, typer.Argument(help="The folder for the shards; it must hold none yet.")],
+    tokens: Annotated[
+        str | None, typer.Option(help="Write tokens of this model's dVAE in place of pictures.")
+    ] = None,
+    per_shard: Annotated[int, typer.Option(help="Pictures a shard.")] = 1000,
+    length: Annotated[int, typer.Option(help="How many scenes or things to draw.")] = 10_000,
+    size: Annotated[int, typer.Option(help="Pixels of what is drawn: emoji, scenes, things.")] = 64,
+) -> None:
+    """Write captioned pictures as shards that training streams: --data 'shards:OUT/*.tar'."""
+    _require(not out.exists() or out.is_dir(), f"{out} is a file: name a folder for the shards.")
+    from dalle_edu.data.make_shards import make_shards
+
+    made = make_shards(source, out, per_shard, length, size, tokens)
+    broken = f", {len(made.broken)} left out" if made.broken else ""
+    print(f"{out}: {made.samples:,} pictures in {len(made.paths)} shards{broken}")
+
+
+@shards.callback()
+def _shards() -> None:
+    """Pictures as tar files, for what fits no memory."""
+
+
 @app.command()
 def doctor() -> None:
     """Say what this machine is, how fast, what chapters and commands take on it, and what to change."""

@@ -49,12 +49,17 @@ def load(name: str | Path = "picturebook") -> DrawingModel:
 
     Raises ReaderError for names that are not known, and for folders in which a part is missing or damaged.
     """
+    return DrawingModel(model_folder(name))
+
+
+def model_folder(name: str | Path) -> Path:
+    """The folder that a model's name or path means. Raises ReaderError where it is none."""
     folder = FOLDER / str(name) if str(name) in model_names() else readers_path(name)
     if not os.path.isdir(folder):  # false also for names that no system could hold
         raise unknown_name("model", str(name), [*model_names(), "any folder that `dalle-edu train` wrote"])
     if not (folder / "config.toml").is_file():
         raise ReaderError(f"{folder} holds no config.toml: it is not a folder that `dalle-edu train` wrote.")
-    return DrawingModel(folder)
+    return folder
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,13 @@ tests."""
 
 import atexit
 import functools
+import io
 import shutil
+import tarfile
 import tempfile
 from pathlib import Path
+
+from PIL import Image
 
 from dalle_edu.train.run import train_part
 
@@ -100,3 +104,19 @@ def loaded_model():
     from dalle_edu.drawing import load
 
     return load(trained_folder())
+
+
+def shard(path, **files):
+    """A tar of these files; `a_png` is named a.png."""
+    with tarfile.open(path, "w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name.replace("_", "."))
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+
+
+def png(colour="red"):
+    """A PNG of 8 x 8 pixels of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(file, "PNG")
+    return file.getvalue()

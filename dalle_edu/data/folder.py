@@ -1,8 +1,9 @@
 """The reader's own pictures: a folder of pictures, each with a caption.
 
 Captions stand in a `.txt` beside each picture (`cat.jpg`, `cat.txt`), or all in one `captions.csv` or
-`captions.jsonl` with the columns `file` and `caption`. A picture becomes a square by cutting its longer sides
-off evenly, as DALL·E's data did for pictures that are not too long (Ramesh et al. 2021, appendix C).
+`captions.jsonl` with the columns `file` and `caption` (a table of another name is given itself). A picture
+becomes a square by cutting its longer sides off evenly, as DALL·E's data did for pictures that are not too
+long (Ramesh et al. 2021, appendix C).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from dalle_edu.files import readers_path
 
 # Folders that programs make: copies, thumbnails, what a Mac packs beside a file. So does every name with a
 # dot.
+TABLES = (".csv", ".jsonl")
 HIDDEN = ("@eadir", "__macosx", "#recycle", "$recycle.bin", "system volume information", "lost+found")
 
 
@@ -43,14 +45,18 @@ class FolderOfPictures(torch.utils.data.Dataset):
     def __init__(self, path: str | Path, size: int = 64):
         check_size(size)
         self.path, self.size, self.left_out = readers_path(path), size, Counter()
+        tables = ["captions.csv", "captions.jsonl"]
+        if self.path.suffix.lower() in TABLES and os.path.isfile(self.path):
+            self.path, tables = self.path.parent, [self.path.name]
         if not os.path.isdir(self.path):  # false also for names that no system could hold
             kind = "is a file, not a folder" if os.path.exists(self.path) else "does not exist"
             raise ReaderError(
                 f"The folder {self.path} {kind}; give a folder that holds pictures with captions."
             )
         found = _files(self.path, self.left_out)
-        for table, read in (("captions.csv", self._read_csv), ("captions.jsonl", read_jsonl)):
+        for table in tables:
             if (self.path / table).is_file():
+                read = self._read_csv if table.lower().endswith(".csv") else read_jsonl
                 pairs = self._from_table(table, read(self.path / table), found)
                 break
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import warnings
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -50,17 +51,17 @@ MODES = {
 }  # fmt: skip
 
 
-def read_picture(file, size: int, name: str | None = None) -> torch.Tensor:
-    """One picture file (a path, or an open binary file) as
-    a centred square, `(3, size, size)` float32 in [0, 1].
+def read_picture(file, size: int, name: str | None = None, square: Callable | None = None) -> torch.Tensor:
+    """One picture file (a path, or an open binary file) as a square, `(3, size, size)` float32 in [0, 1].
 
-    Transparent parts become white; a camera's note on which way is up is followed; of
-    several frames the first is taken; 16 bits, and floating point numbers from 0 to
-    1, are brought to 8. Raises `ReaderError` with the file's name (or `name`) where
-    it is no picture, damaged, too large, or of numbers whose white nobody knows.
+    Which square is up to `square(picture, size)`, from a Pillow picture to another; left out, the middle.
+    Transparent parts become white; a camera's note on which way is up is followed; of several frames the
+    first is taken; 16 bits, and floating point numbers from 0 to 1, are brought to 8. Raises `ReaderError`
+    with the file's name (or `name`) where it is no picture, damaged, too large, or of numbers whose white
+    nobody knows.
     """
     check_size(size)
-    return _read(file, name or str(file), lambda picture: as_square(picture, size))
+    return _read(file, name or str(file), lambda picture: as_square(picture, size, square))
 
 
 def check_picture(file, name: str | None = None) -> None:
@@ -69,7 +70,7 @@ def check_picture(file, name: str | None = None) -> None:
     _read(file, name or str(file), lambda picture: None)
 
 
-def as_square(picture, size: int) -> torch.Tensor:
+def as_square(picture, size: int, square: Callable | None = None) -> torch.Tensor:
     """A Pillow picture of any mode as `read_picture` gives it: `(3, size, size)` float32 in [0, 1]."""
     from PIL import Image, ImageOps
 
@@ -83,7 +84,11 @@ def as_square(picture, size: int) -> torch.Tensor:
     if picture.mode in ("RGBA", "RGBa", "LA", "La", "PA", "P") or "transparency" in info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    picture = ImageOps.fit(picture.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
+    picture = picture.convert("RGB")
+    if square is None:
+        picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
+    else:
+        picture = square(picture, size)
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
 
 

@@ -3,7 +3,8 @@
 A hard disk or a network reads one long file much faster than a million small ones. The layout is
 WebDataset's: a shard is an ordinary tar, and files that share a name up to its first dot belong together,
 `000017.png` and `000017.txt`. The price is that a shard is iterated and not indexed; whatever fits a machine
-is better kept map-style (`FolderOfPictures`). Pictures and captions obey the same rules as there.
+is better kept map-style (`FolderOfPictures`). Pictures and captions obey the same rules as there. Training
+reads shards by `stream.py`, endlessly, over many processes, and resumed at the sample.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import contextlib
 import glob
 import importlib
 import io
+import itertools
 import os
 import random
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import torch
@@ -45,7 +47,7 @@ class Shards(torch.utils.data.IterableDataset):
 
     def __init__(self, paths: str | Path | list, size: int = 64, shuffle: int = 0, seed: int = 0):
         check_size(size)
-        self.paths, self.size, self.shuffle, self.seed, self.passes = _expand(paths), size, shuffle, seed, 0
+        self.paths, self.size, self.shuffle, self.seed, self.passes = expand(paths), size, shuffle, seed, 0
 
     def __iter__(self):
         import webdataset as wds
@@ -61,18 +63,20 @@ class Shards(torch.utils.data.IterableDataset):
         if self.shuffle:
             stages.append(wds.shuffle(self.shuffle, initial=self.shuffle, rng=order))
         for sample in wds.DataPipeline(*stages):
-            yield self._item(sample)
+            yield picture_and_caption(sample, self.size)
 
-    def _item(self, sample: dict) -> tuple[torch.Tensor, str]:
-        name, files = f"{sample['__key__']} in {sample['__url__']}", sample["files"]
-        suffix = next((suffix for suffix in SUFFIXES if suffix in files), None)
-        if suffix is None or ".txt" not in files:
-            what = "picture of a kind that is read" if suffix is None else "caption (.txt)"
-            raise ReaderError(
-                f"{name} has no {what}, only {', '.join(sorted(files))}; each picture needs both."
-            )
-        picture, text = (f"{sample['__key__']}{end} in {sample['__url__']}" for end in (suffix, ".txt"))
-        return read_picture(io.BytesIO(files[suffix]), self.size, picture), caption_of(files[".txt"], text)
+
+def picture_and_caption(sample: dict, size: int, square: Callable | None = None) -> tuple[torch.Tensor, str]:
+    """One sample of `samples_of` as `read_picture` gives it, (3, size, size), and its caption. Raises
+    ReaderError, with the place, where one of them is missing or cannot be read."""
+    name, files = f"{sample['__key__']} in {sample['__url__']}", sample["files"]
+    suffix = next((suffix for suffix in SUFFIXES if suffix in files), None)
+    if suffix is None or ".txt" not in files:
+        what = "picture of a kind that is read" if suffix is None else "caption (.txt)"
+        raise ReaderError(f"{name} has no {what}, only {', '.join(sorted(files))}; each picture needs both.")
+    picture, text = (f"{sample['__key__']}{end} in {sample['__url__']}" for end in (suffix, ".txt"))
+    caption = caption_of(files[".txt"], text)
+    return read_picture(io.BytesIO(files[suffix]), size, picture, square), caption
 
 
 def write_shards(dataset, folder: str | Path, per_shard: int = 1000) -> list[Path]:
@@ -81,6 +85,14 @@ def write_shards(dataset, folder: str | Path, per_shard: int = 1000) -> list[Pat
     Images become PNG, rounded to 8 bits. Each shard is there whole or not at all. Raises `ReaderError` when
     the folder already holds shards: nothing is overwritten.
     """
+    return write_samples(_as_png(dataset), folder, per_shard)
+
+
+def write_samples(
+    samples: Iterable[dict[str, bytes]], folder: str | Path, per_shard: int = 1000
+) -> list[Path]:
+    """Writes samples, the content of each file by its suffix ({"png": ..., "txt": ...}), as shards, and holds
+    no more than one of them in memory; returns the paths. Raises what `write_shards` does."""
     folder = readers_path(folder)
     if per_shard < 1:
         raise ReaderError(f"{per_shard} pictures a shard are asked for; at least one is needed.")
@@ -89,53 +101,73 @@ def write_shards(dataset, folder: str | Path, per_shard: int = 1000) -> list[Pat
             f"The folder {folder} already holds shards; choose an empty one, so that nothing is lost."
         )
     with only_one(folder, "writing shards"):
-        return _write_shards(dataset, folder, per_shard)
+        return _write_samples(enumerate(samples), folder, per_shard)
 
 
-def _write_shards(dataset, folder: Path, per_shard: int) -> list[Path]:
+def _write_samples(samples: Iterator[tuple[int, dict]], folder: Path, per_shard: int) -> list[Path]:
     import webdataset as wds
-    from PIL import Image
 
-    paths = []
-    for first in range(0, len(dataset), per_shard):
+    paths: list[Path] = []
+    for first in samples:
         path = folder / f"pictures-{len(paths):06d}.tar"
         with replacing(path) as temporary, temporary.open("wb") as opened, wds.TarWriter(opened) as shard:
-            for index in range(first, min(first + per_shard, len(dataset))):
-                image, caption = dataset[index]
-                caption = clean_caption(caption, f"item {index}")  # what would be refused is not written
-                file = io.BytesIO()
-                Image.fromarray((image * 255).round().byte().permute(1, 2, 0).numpy()).save(file, "PNG")
-                shard.write({"__key__": f"{index:09d}", "png": file.getvalue(), "txt": caption.encode()})
+            for index, files in itertools.chain([first], itertools.islice(samples, per_shard - 1)):
+                shard.write({"__key__": f"{index:09d}", **files})
         paths.append(path)
     return paths
 
 
+def _as_png(dataset) -> Iterator[dict[str, bytes]]:
+    for index in range(len(dataset)):
+        image, caption = dataset[index]
+        caption = clean_caption(caption, f"item {index}")  # what would be refused is not written
+        yield {"png": png_bytes(image), "txt": caption.encode()}
+
+
+def png_bytes(image: torch.Tensor) -> bytes:
+    """A picture, (3, height, width) in [0, 1], as a PNG file of 8 bits."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray((image * 255).round().byte().permute(1, 2, 0).numpy()).save(file, "PNG")
+    return file.getvalue()
+
+
 def _samples(shards: Iterable[dict]) -> Iterator[dict]:
-    """From shards, {"url": path}, the files that share a name, as {"__key__", "__url__", "files"}; the files
-    by their suffix."""
+    """The samples of several shards, {"url": path}, one shard after the other."""
     for shard in shards:
-        path, sample, any_yet = shard["url"], None, False
-        for name, content in _members(path):
-            stem, dot, suffix = PurePosixPath(name).name.partition(".")
-            key = str(PurePosixPath(name).with_name(stem)) if stem else name
-            suffix = dot + suffix.lower()
-            if sample is None or sample["__key__"] != key:
-                if sample is not None:
-                    yield sample
-                sample = {"__key__": key, "__url__": path, "files": {}}
-            if suffix in sample["files"]:
-                raise ReaderError(f"{name} is twice in {path}; each picture needs a name of its own.")
-            sample["files"][suffix], any_yet = content, True
-        if not any_yet:
-            raise ReaderError(f"{path} holds no pictures; write it again, or leave it out.")
-        yield sample
+        yield from samples_of(shard["url"])
 
 
-def _members(path: str) -> Iterator[tuple[str, bytes]]:
-    """The plain files of a tar, in order: (name, content). Raises ReaderError where it cannot be trusted to
-    be whole: what stands in it would be less than what was written."""
+def samples_of(path: str, start: int = 0) -> Iterator[dict]:
+    """The samples of one shard, those files that share a name, as {"__key__", "__url__", "files"}; the files
+    by their suffix. `start`: the place in bytes of the first one to read. Each says its own place,
+    "__place__", and that of the sample behind it, "__next__" (None: it is the last)."""
+    sample = None
+    for name, content, place in _members(path, start):
+        stem, dot, suffix = PurePosixPath(name).name.partition(".")
+        key = str(PurePosixPath(name).with_name(stem)) if stem else name
+        suffix = dot + suffix.lower()
+        if sample is None or sample["__key__"] != key:
+            if sample is not None:
+                yield sample | {"__next__": place}
+            sample = {"__key__": key, "__url__": path, "__place__": place, "__next__": None, "files": {}}
+        if suffix in sample["files"]:
+            raise ReaderError(f"{name} is twice in {path}; each picture needs a name of its own.")
+        sample["files"][suffix] = content
+    if sample is None:
+        raise ReaderError(f"{path} holds no pictures; write it again, or leave it out.")
+    yield sample
+
+
+def _members(path: str, start: int = 0) -> Iterator[tuple[str, bytes, int]]:
+    """The plain files of a tar, in order, from the place `start` on: (name, content, place). Raises
+    ReaderError where it cannot be trusted to be whole: what stands in it would be less than was written."""
     try:
-        with _unpacked(path) as stream, tarfile.open(fileobj=_Bounded(stream, path), mode="r:") as tar:
+        with (
+            _unpacked(path, start) as stream,
+            tarfile.open(fileobj=_Bounded(stream, path), mode="r:") as tar,
+        ):
             for entry in tar:
                 name = entry.name
                 parts = PurePosixPath(name).parts
@@ -156,7 +188,7 @@ def _members(path: str) -> Iterator[tuple[str, bytes]]:
                     raise ReaderError(
                         f"{name} in {path} has {entry.size:,} bytes; at most {most:,} are read."
                     )
-                yield name, tar.extractfile(entry).read()
+                yield name, tar.extractfile(entry).read(), entry.offset
                 tar.members = []  # or a long shard's list of names would fill the memory
             _check_end(tar, path)
     except ReaderError:
@@ -174,17 +206,15 @@ def _members(path: str) -> Iterator[tuple[str, bytes]]:
 
 
 @contextlib.contextmanager
-def _unpacked(path: str):
-    """The bytes of a tar, which may have been packed by gzip, bzip2 or xz, as an open file."""
+def _unpacked(path: str, start: int = 0):
+    """The bytes of a tar, which may have been packed by gzip, bzip2 or xz, as a file open at `start`."""
     with open(path, "rb") as file:
-        start = file.read(6)
+        magic = file.read(6)
         file.seek(0)
-        kind = next((kind for magic, kind in PACKED.items() if start.startswith(magic)), None)
-        if kind is None:
-            yield file
-        else:
-            with importlib.import_module(kind).open(file) as unpacked:
-                yield unpacked
+        kind = next((kind for known, kind in PACKED.items() if magic.startswith(known)), None)
+        with importlib.import_module(kind).open(file) if kind else contextlib.nullcontext(file) as unpacked:
+            unpacked.seek(start)
+            yield unpacked
 
 
 class _Bounded:
@@ -220,7 +250,8 @@ def _check_end(tar: tarfile.TarFile, path: str) -> None:
             )
 
 
-def _expand(paths) -> list[str]:
+def expand(paths) -> list[str]:
+    """The files that a path, a pattern or a list means. Raises ReaderError for one that is not there."""
     from braceexpand import UnbalancedBracesError, braceexpand
 
     if not isinstance(paths, str | os.PathLike | Iterable):

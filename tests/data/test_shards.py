@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 import torch
-from PIL import Image
+from toy import png, shard
 
 from dalle_edu.data import EmojiPictures, Shards, write_shards
 from dalle_edu.data.mixture import mixture
@@ -61,14 +61,6 @@ def test_nothing_is_overwritten(emoji, folder):
         write_shards(emoji, folder)
 
 
-def shard(path, **files):
-    with tarfile.open(path, "w") as tar:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name.replace("_", "."))
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-
-
 def test_what_is_wrong_with_a_shard_is_said_in_one_sentence(folder, tmp_path):
     with pytest.raises(ReaderError, match="no shard .*nowhere-000000.tar"):
         Shards(str(tmp_path / "nowhere-{000000..000003}.tar"))
@@ -94,12 +86,6 @@ def test_what_is_wrong_with_a_shard_is_said_in_one_sentence(folder, tmp_path):
     shard(tmp_path / "c.tar", c_txt=b"no picture")
     with pytest.raises(ReaderError, match="has no picture"):
         list(Shards(tmp_path / "c.tar"))
-
-
-def png(colour="red"):
-    file = io.BytesIO()
-    Image.new("RGB", (8, 8), colour).save(file, "PNG")
-    return file.getvalue()
 
 
 @pytest.mark.parametrize(

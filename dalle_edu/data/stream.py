@@ -1,0 +1,293 @@
+"""Pictures that fit no memory: shards as an endless shuffled stream, split over processes and resumed at the
+sample (chapter 14).
+
+    stream = ShardStream("data/pictures-*.tar", PictureReader(64), batch_size=512, rank=0, world_size=1)
+    images, captions = stream.batch(step)     # for step = 0, 1, 2, ...: this process's part of the batch
+    state = gathered(stream.state_dict())     # JSON; every process calls it, each gets the state of all
+    stream.load_state_dict(state)             # goes on with the very sample that would have come next
+
+Who reads what. A run has a fixed number of `lanes`, which divides the batch, and each lane brings the same
+share of every batch. In each pass over the data the shards are put into an order by the seed, and lane v of
+V takes every V-th of them, from the v-th on. A process of rank r out of N has the lanes r V/N, ...,
+(r + 1) V/N - 1, and never opens the shards of the others. So N processes see together, batch by batch, what
+one process sees alone, in the same order, and a run goes on with another number of them.
+
+What is held. Each lane keeps `buffer / lanes` samples, packed as they are in the file, and draws one of them
+at random; the next one in its shards takes the place. Nothing else is kept, however large the set is.
+
+What is written down. A lane's state is its place (pass, shard, byte), the number of its draws, from which
+the seed makes the next one, and the places of the samples that wait in its buffer: numbers only.
+
+A sample that is broken is left out, counted and named; the next draw of its lane takes its place.
+Threads unpack the pictures (Pillow lets others run meanwhile) while the model computes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from dalle_edu.data.shards import expand, samples_of
+from dalle_edu.errors import ReaderError, ReaderWarning, check_whole
+
+MOST_LANES = 16  # unless more are asked for; each holds one file open
+NAMED = 20  # of a lane's broken samples; the others are counted
+# From a sample of `samples_of` and the randomness that is its own to what a batch is made of.
+Reader = Callable[[dict, random.Random], tuple[torch.Tensor, str]]
+
+
+class ShardStream:
+    """Endless batches: `stream.batch(step) -> (tensor (batch_size / world_size, ...), captions)`.
+
+    `paths`: as for `Shards`. `read`: what becomes of a sample (`PictureReader`, `TokenReader`). `batch_size`:
+    of all processes together. `buffer`: how many samples of all lanes wait to be drawn from. `lanes`: how
+    many readers there are in all processes; left out, the largest divisor of the batch that leaves each a
+    shard and is at most 16. `threads`: how many of them unpack at once.
+
+    Raises ReaderError where the lanes cannot be divided among the processes, and, in `batch`, where a shard
+    is missing, or where no sample of a whole pass can be read.
+    """
+
+    def __init__(
+        self,
+        paths: str | Path | list,
+        read: Reader,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        buffer: int = 4096,
+        lanes: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        threads: int = 2,
+    ):
+        self.paths, self.read, self.seed = expand(paths), read, seed
+        self.batch_size, self.buffer = check_whole("batch_size", batch_size, 1), buffer
+        check_whole("buffer", buffer, 1), check_whole("world_size", world_size, 1)
+        most = min(len(self.paths), MOST_LANES)
+        self.lanes = lanes or max(n for n in range(1, most + 1) if batch_size % n == 0)
+        if batch_size % self.lanes or self.lanes > len(self.paths):
+            raise ReaderError(
+                f"{self.lanes} lanes cannot read {len(self.paths)} shards for batches of {batch_size}: their "
+                "number must divide the batch, and each needs a shard."
+            )
+        if self.lanes % world_size:
+            raise ReaderError(
+                f"{world_size} processes cannot share {self.lanes} lanes evenly ({len(self.paths)} shards, "
+                f"batches of {batch_size}): make more shards with --per-shard, or say lanes, a multiple of "
+                f"{world_size} that divides the batch."
+            )
+        each = self.lanes // world_size
+        self._mine = range(rank * each, (rank + 1) * each)
+        self._lanes = [_Lane(number, self) for number in self._mine]
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="shards")
+        self._coming: tuple[dict, list] | None = None
+        self._said, self.step = 0, 0
+
+    def batch(self, step: int) -> tuple[torch.Tensor, list[str]]:
+        """The part of batch number `step` that is this process's. Steps come one after another: to go back or
+        on, load a state."""
+        if step != self.step:
+            raise ReaderError(
+                f"Batch {step} was asked of a stream that stands at {self.step}: load the state of "
+                f"step {step}."
+            )
+        _, futures = self._coming or self._begin()
+        items = [item for future in futures for item in future.result()]
+        self.step += 1
+        self._coming = self._begin()
+        self._say_what_is_broken()
+        return torch.stack([tensor for tensor, _ in items]), [caption for _, caption in items]
+
+    def state_dict(self) -> dict:
+        """Where this process's lanes stand, in plain numbers and texts that JSON can hold. For another number
+        of processes the states of all are needed: `gathered(state)`."""
+        return {"data": self.fingerprint(), "step": self.step} | self._current()
+
+    def load_state_dict(self, state: dict) -> None:
+        """Goes to where `state_dict` was called. Raises ReaderError for a state of other shards, another
+        seed, batch, buffer or number of lanes, and for one that lacks a lane of this process."""
+        if state.get("data") != self.fingerprint():
+            raise ReaderError(
+                "The state is of other shards, or of another seed, batch size, buffer or number of lanes: "
+                "go on with those it was made with."
+            )
+        missing = [number for number in self._mine if str(number) not in state["lanes"]]
+        if missing:
+            raise ReaderError(
+                f"The state lacks lane {missing[0]}: it is of one process of several; gather it from all."
+            )
+        self._settle()
+        self._lanes = [_Lane(number, self, state["lanes"][str(number)]) for number in self._mine]
+        self.step, self._said = state["step"], self.broken
+
+    @property
+    def broken(self) -> int:
+        """How many samples, and shards that end too early, this process left out up to its last batch."""
+        return sum(lane["broken"] for lane in self._current()["lanes"].values())
+
+    @property
+    def broken_names(self) -> list[str]:
+        """What was wrong with them, a sentence each with its place; at most `NAMED` of a lane."""
+        return [name for lane in self._current()["lanes"].values() for name in lane["names"]]
+
+    def fingerprint(self) -> str:
+        """A short hash of what decides the order: the shards (names, sizes), seed, batch, buffer, lanes."""
+        files = [(Path(path).name, os.path.getsize(path)) for path in self.paths]
+        dials = (self.seed, self.batch_size, self.buffer, self.lanes)
+        return hashlib.sha256(repr((files, dials)).encode()).hexdigest()[:16]
+
+    def close(self) -> None:
+        """Ends the threads; the stream can still say its state."""
+        self._settle()
+        self._pool.shutdown()
+
+    def _begin(self) -> tuple[dict, list]:
+        """Has the next batch read in the background; the state is the one before it."""
+        count = self.batch_size // self.lanes
+        return self._states(), [self._pool.submit(lane.take, count) for lane in self._lanes]
+
+    def _current(self) -> dict:
+        return self._coming[0] if self._coming else self._states()
+
+    def _states(self) -> dict:
+        return {"lanes": {str(lane.number): lane.state() for lane in self._lanes}}
+
+    def _settle(self) -> None:
+        if self._coming is not None:
+            states, futures = self._coming
+            for future in futures:
+                future.exception()
+            self._lanes = [_Lane(number, self, states["lanes"][str(number)]) for number in self._mine]
+            self._coming = None
+
+    def _say_what_is_broken(self) -> None:
+        count = self.broken
+        if count >= max(1, 10 * self._said):
+            self._said = count
+            last = self.broken_names[-1]
+            warnings.warn(f"{count} broken samples were left out so far: {last}", ReaderWarning, stacklevel=3)
+
+
+def gathered(state: dict) -> dict:
+    """The state of all processes of a run as one, from each one's own; all must call it. Alone, the same."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return state
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    text = torch.frombuffer(bytearray(json.dumps(state["lanes"]).encode()), dtype=torch.uint8).to(device)
+    lengths = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(dist.get_world_size())]
+    dist.all_gather(lengths, torch.tensor([len(text)], device=device))
+    padded = torch.zeros(int(max(lengths)), dtype=torch.uint8, device=device)
+    padded[: len(text)] = text
+    texts = [torch.empty_like(padded) for _ in lengths]
+    dist.all_gather(texts, padded)
+    lanes: dict = {}
+    for each, length in zip(texts, lengths, strict=True):
+        lanes |= json.loads(bytes(each[: int(length)].tolist()))
+    return state | {"lanes": lanes}
+
+
+class _Lane:
+    """One reader: its shards in order, a buffer of samples, and the draws from it."""
+
+    def __init__(self, number: int, stream: ShardStream, state: dict | None = None):
+        self.number, self.paths, self.read, self.seed = number, stream.paths, stream.read, stream.seed
+        self.lanes, self.size = stream.lanes, max(1, stream.buffer // stream.lanes)
+        self.passes, self.shard, self.place, self.drawn, self.broken = 0, 0, 0, 0, 0
+        self.names: list[str] = []
+        self.waiting: list[tuple[int, dict]] = []  # number of the shard's path, sample
+        self.reading, self.order = None, (-1, [])
+        if state is not None:
+            for key in ("passes", "shard", "place", "drawn", "broken"):
+                setattr(self, key, state[key])
+            self.names = list(state["names"])
+            self.waiting = [
+                (path, next(samples_of(self.paths[path], place))) for path, place in state["waiting"]
+            ]
+
+    def state(self) -> dict:
+        numbers = {key: getattr(self, key) for key in ("passes", "shard", "place", "drawn", "broken")}
+        waiting = [[path, sample["__place__"]] for path, sample in self.waiting]
+        return numbers | {"names": list(self.names), "waiting": waiting}
+
+    def take(self, count: int) -> list[tuple[torch.Tensor, str]]:
+        """The next `count` samples that can be read."""
+        items, begun = [], self.passes
+        while len(items) < count:
+            sample, own = self._draw()
+            try:
+                items.append(self.read(sample, own))
+                begun = self.passes
+            except ReaderError as error:
+                self._leave_out(error)
+                if self.passes > begun + 1:
+                    raise ReaderError(f"No sample of a pass can be read; the last one: {error}") from None
+        return items
+
+    def _draw(self) -> tuple[dict, random.Random]:
+        empty_passes = 0
+        while True:
+            while len(self.waiting) < self.size and (found := self._next()) is not None:
+                self.waiting.append(found)
+            if self.waiting:
+                break
+            self.passes, self.shard, self.place = self.passes + 1, 0, 0  # each sample once a pass
+            empty_passes += 1
+            if empty_passes > 2:
+                raise ReaderError(f"None of the shards can be read; the last one: {self.names[-1]}")
+        # A generator of its own for each draw: its number is all that a state must keep.
+        own = random.Random(f"{self.seed} {self.number} {self.drawn}")
+        self.drawn += 1
+        at = own.randrange(len(self.waiting))
+        self.waiting[at], self.waiting[-1] = self.waiting[-1], self.waiting[at]
+        return self.waiting.pop()[1], own
+
+    def _next(self) -> tuple[int, dict] | None:
+        """The next sample in the shards of this pass; None at its end."""
+        mine = self._shards()
+        while self.shard < len(mine):
+            path = self.paths[mine[self.shard]]
+            if self.reading is None:
+                if not os.path.isfile(path):
+                    raise ReaderError(f"There is no shard {path} any more; put it back and go on.")
+                self.reading = samples_of(path, self.place)
+            try:
+                sample = next(self.reading)
+            except ReaderError as error:
+                self._leave_out(error)
+                self._to_next_shard()
+                continue
+            if sample["__next__"] is None:
+                # Read to the end, where what is cut short is noticed.
+                self.reading.close()
+                found = mine[self.shard]
+                self._to_next_shard()
+                return found, sample
+            self.place = sample["__next__"]
+            return mine[self.shard], sample
+        return None
+
+    def _shards(self) -> list[int]:
+        """The numbers of this lane's shards in this pass, in their order."""
+        if self.order[0] != self.passes:
+            order = list(range(len(self.paths)))
+            random.Random(f"{self.seed} pass {self.passes}").shuffle(order)
+            self.order = self.passes, order[self.number :: self.lanes]
+        return self.order[1]
+
+    def _to_next_shard(self) -> None:
+        self.shard, self.place, self.reading = self.shard + 1, 0, None
+
+    def _leave_out(self, error: ReaderError) -> None:
+        self.broken += 1
+        if len(self.names) < NAMED:
+            self.names.append(str(error))
