@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -191,8 +192,11 @@ def _read(file, name: str, use):
                 except (OSError, ValueError, TypeError) as error:
                     reason = getattr(error, "strerror", None) or error
                     raise ReaderError(f"it cannot be opened, {reason}.") from None
-            stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore")  # Pillow's asides on odd metadata, and on size, which we judge
+            # Pillow's asides on odd metadata, and on size, which we judge. Filters belong to all threads at
+            # once: one that reads shards beside the training must not silence the rest.
+            if threading.current_thread() is threading.main_thread():
+                stack.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
             picture = stack.enter_context(Image.open(file, formats=_formats()))
             check_pixels(picture)
             white_of(picture)
