@@ -1,4 +1,4 @@
-"""Shards from any captioned source: what goes in comes out, what is broken is named, tokens are the dVAE's."""
+"""Shards of any source: what goes in comes out, what is broken is named, tokens are the dVAE's."""
 
 import json
 
