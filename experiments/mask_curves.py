@@ -1,12 +1,13 @@
 """Three small DALL·Es that differ in their masks only: dense, rows only, the paper's mixture, on real tokens.
 
     python experiments/mask_curves.py --out experiments/08-mask-curves.json [--model picturebook]
-    [--steps 480] [--batch 8] [--width 96] [--depth 6] [--heads 3] [--every 40]
+    [--steps 360] [--seeds 0 1 2] [--batch 8] [--width 96] [--depth 6] [--heads 3] [--every 40]
 
 Emoji are turned into tokens by the dVAE of `--model` (a name that the package ships, or a folder with
 config.toml, tokenizer.json, dvae.safetensors). The three get the same start, the same batches in the same
-order, and are trained in turn, a step each. Every few steps the file gets the loss in nats a picture token on
-the validation pictures, and the processor seconds spent on training so far. Chapter 8 draws it.
+order, and are trained in turn, a step each; then again with the next seed: another start, other batches.
+Every few steps the file gets the loss in nats a picture token on the validation pictures, a row a seed,
+and the processor seconds spent on training so far, the mean of the seeds. Chapter 8 draws it.
 """
 
 import argparse
@@ -16,14 +17,27 @@ import time
 from pathlib import Path
 
 import torch
-from trials import as_tokens, frozen_parts
 
+from dalle_edu.configs import read_config
 from dalle_edu.dalle import Dalle, DalleConfig
-from dalle_edu.data.mixture import mixture
+from dalle_edu.data import EmojiPictures
+from dalle_edu.drawing import FOLDER
+from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.masks import layer_kinds
-from dalle_edu.train.config import DalleRecipe
-from dalle_edu.train.loop import Run, TrainingConfig, step_generator
-from dalle_edu.train.stages import dalle_stage
+from dalle_edu.tokens import CaptionTokenizer
+from dalle_edu.train.loop import Run, TrainingConfig, load_weights, step_generator
+from dalle_edu.train.run import machine
+
+
+@torch.inference_mode()
+def streams(folder, config, split):
+    """All pictures of a split as (text tokens, picture tokens)."""
+    data = EmojiPictures(config.dvae.image_size, split)
+    vae = load_weights(DiscreteVAE(config.dvae), folder / "dvae.safetensors")
+    tokenizer = CaptionTokenizer.load(folder / "tokenizer.json")
+    length, padding = config.dalle.text_length, config.dalle.text_vocabulary
+    text = tokenizer.encode(data.captions, length, cut=True, padding=padding)
+    return text, torch.cat([vae.encode(part).flatten(1) for part in data.pictures.split(64)])
 
 
 @torch.inference_mode()
@@ -36,11 +50,36 @@ def validation_loss(model, text, image, precision):
     return float(total / len(text))
 
 
+def train_in_turn(orders, seed, train, unseen, config, training, given):
+    """One start, one order of batches, a model for each order of masks: rows of (step, loss, seconds)."""
+    runs, rows, seconds = {}, {name: [] for name in orders}, dict.fromkeys(orders, 0.0)
+    for name, kinds in orders.items():
+        torch.manual_seed(seed)  # the masks have no weights, so all start from the same ones
+        sizes = dataclasses.asdict(config.dalle)
+        sizes |= {"width": given.width, "depth": given.depth, "heads": given.heads, "kinds": tuple(kinds)}
+        runs[name] = Run(Dalle(DalleConfig(**sizes)), training)
+    for step in range(given.steps + 1):
+        if step % given.every == 0 or step == given.steps:
+            for name, run in runs.items():
+                loss = validation_loss(run.model, *unseen, given.precision)
+                rows[name].append((step, loss, seconds[name]))
+            print(seed, step, *(f"{name}: {row[-1][1]:.3f}" for name, row in rows.items()), flush=True)
+        if step == given.steps:
+            break
+        chosen = torch.randint(len(train[0]), (given.batch,), generator=step_generator(seed, step))
+        for name, run in runs.items():
+            start = time.process_time()
+            run.update((train[0][chosen], train[1][chosen]), lambda model, pair, *_: model.loss(*pair))
+            seconds[name] += time.process_time() - start
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="picturebook")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=480)
+    parser.add_argument("--steps", type=int, default=360)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--width", type=int, default=96)
     parser.add_argument("--depth", type=int, default=6)
@@ -49,11 +88,9 @@ def main():
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--precision", default="bfloat16", help="or float32, for older processors")
     given = parser.parse_args()
-    config, tokenizer, vae = frozen_parts(given.model)
-    data, validation = (
-        mixture([{"kind": "emoji"}], config.dvae.image_size, split) for split in ("train", "validation")
-    )
-    train, unseen = (as_tokens(pictures, config, tokenizer, vae) for pictures in (data, validation))
+    folder = FOLDER / given.model if (FOLDER / given.model).is_dir() else Path(given.model)
+    config = read_config(folder / "config.toml")
+    train, unseen = streams(folder, config, "train"), streams(folder, config, "validation")
     training = TrainingConfig(
         steps=given.steps, batch_size=given.batch, learning_rate=given.learning_rate,
         final_learning_rate=given.learning_rate / 20, warmup=40, weight_decay=0.045, beta_2=0.96,
@@ -64,35 +101,19 @@ def main():
         "rows only": ["row"] * given.depth,
         "the paper's mixture": layer_kinds(given.depth),
     }
-    runs, losses, curves, seconds = {}, {}, {}, dict.fromkeys(orders, 0.0)
-    for name, kinds in orders.items():
-        torch.manual_seed(0)  # the masks have no weights, so all three start from the same ones
-        sizes = dataclasses.asdict(config.dalle)
-        sizes |= {"width": given.width, "depth": given.depth, "heads": given.heads, "kinds": tuple(kinds)}
-        model = Dalle(DalleConfig(**sizes))
-        runs[name] = Run(model, training)
-        losses[name] = dalle_stage(model, train[1], data, tokenizer, DalleRecipe(), given.batch).loss
-        curves[name] = {"kinds": kinds, "step": [], "loss": [], "seconds": []}
-    for step in range(given.steps + 1):
-        if step % given.every == 0 or step == given.steps:
-            for name, run in runs.items():
-                row = (
-                    step,
-                    round(validation_loss(run.model, *unseen, given.precision), 4),
-                    round(seconds[name], 1),
-                )
-                for key, value in zip(("step", "loss", "seconds"), row, strict=True):
-                    curves[name][key].append(value)
-            print(step, *(f"{name}: {curve['loss'][-1]:.3f}" for name, curve in curves.items()), flush=True)
-        if step == given.steps:
-            break
-        chosen = torch.randint(len(train[0]), (given.batch,), generator=step_generator(0, step))
-        for name, run in runs.items():
-            start = time.process_time()
-            run.update((train[0][chosen], train[1][chosen]), losses[name])
-            seconds[name] += time.process_time() - start
+    curves = {
+        name: {"kinds": kinds, "step": [], "losses": [], "seconds": []} for name, kinds in orders.items()
+    }
+    for seed in given.seeds:
+        rows = train_in_turn(orders, seed, train, unseen, config, training, given)
+        for name, curve in curves.items():
+            curve["step"] = [step for step, *_ in rows[name]]
+            curve["losses"].append([round(loss, 4) for _, loss, _ in rows[name]])
+            curve["seconds"].append([spent for *_, spent in rows[name]])
+    for curve in curves.values():
+        curve["seconds"] = [round(sum(s) / len(s), 1) for s in zip(*curve["seconds"], strict=True)]
     settings = {name: value for name, value in vars(given).items() if name not in ("out", "model")}
-    settings |= {"parameters": sum(p.numel() for p in model.parameters()), "pictures": len(train[0])}
+    settings |= {"machine": machine(), "pictures": len(train[0])}
     settings |= {"unseen": len(unseen[0]), "threads": torch.get_num_threads(), "torch": torch.__version__}
     text = json.dumps({"settings": settings, "curves": curves}, indent=1) + "\n"
     given.out.write_text(text, encoding="utf-8")
