@@ -99,17 +99,28 @@ class PictureClip(nn.Module):
         `wrong` (M, 3, size, size) are pictures that no text belongs to, among which each text must find its
         own as well; `counts` (M,) bool says which of them are in the quiz (None: all).
         """
+        pictures, texts, scale = self(images, text)
+        others = None if wrong is None else self.embed_pictures(wrong)
+        return self.compare(pictures, texts, scale, others, counts)
+
+    def embed_pictures(self, images: Tensor) -> Tensor:
+        """Pictures (N, 3, size, size) in [0, 1] -> embeddings of length 1, (N, embedding)."""
+        return self.clip.encode_image(images * 2 - 1, normalize=True)
+
+    @staticmethod
+    def compare(
+        pictures: Tensor, texts: Tensor, scale: Tensor, others: Tensor | None, counts: Tensor | None
+    ) -> dict[str, Tensor]:
+        """`loss` from the embeddings of its arguments."""
         from open_clip.loss import ClipLoss
 
-        pictures, texts, scale = self(images, text)
-        right = torch.arange(len(images), device=images.device)
+        right = torch.arange(len(pictures), device=pictures.device)
         accuracy = ((pictures @ texts.T).argmax(1) == right).float().mean()
-        if wrong is None:
+        if others is None:
             return {"loss": ClipLoss()(pictures, texts, scale), "accuracy": accuracy}
-        others = self.clip.encode_image(wrong * 2 - 1, normalize=True)
         by_text = scale * texts @ torch.cat((pictures, others)).T  # (batch, batch + M)
         if counts is not None:
-            kept = F.pad(counts, (len(images), 0), value=True)
+            kept = F.pad(counts, (len(pictures), 0), value=True)
             by_text = by_text.masked_fill(~kept, -math.inf)
         by_picture = scale * pictures @ texts.T
         loss = (F.cross_entropy(by_picture, right) + F.cross_entropy(by_text, right)) / 2

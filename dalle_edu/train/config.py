@@ -27,6 +27,10 @@ class TrainingConfig:
     paper: 0.999 for the dVAE, A.2). `precision` is "float32" or "bfloat16" (autocast). `gradient_clip` bounds
     the gradient's norm (0: no bound). `optimizer` is "adamw" (the paper's) or "muon" (Jordan et al. 2024):
     Muon for the matrices of a transformer's blocks, AdamW for the rest.
+
+    A batch is worked off in `accumulate` pieces, whose gradients add up. With `recompute` a transformer's
+    blocks keep only their inputs (chapter 14); `compile`: by torch.compile. On several devices, `replicas`
+    groups of them hold a whole model each, sharded within the group.
     """
 
     steps: Count
@@ -43,8 +47,17 @@ class TrainingConfig:
     optimizer: one_of("adamw", "muon") = "adamw"
     checkpoint_every: Count = 200
     seed: Whole = 0
+    accumulate: Count = 1
+    recompute: Switch = False
+    compile: Switch = False
+    replicas: Count = 1
 
     def __post_init__(self):
+        if self.batch_size % self.accumulate:
+            raise ReaderError(
+                f"batch_size {self.batch_size} is no multiple of accumulate {self.accumulate}: a batch is "
+                "worked off in pieces of one size."
+            )
         if self.warmup > self.steps:
             raise ReaderError(
                 f"warmup is {self.warmup}, longer than the {self.steps} steps of the training: shorten it."

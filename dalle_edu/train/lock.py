@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dalle_edu.files import only_one
+from dalle_edu.train.processes import rank
 
 
 def alone(train: Callable) -> Callable:
@@ -14,6 +15,8 @@ def alone(train: Callable) -> Callable:
 
     @functools.wraps(train)
     def one(part, config_name, out, *arguments, **options):
+        if rank() > 0:  # of several processes the first holds the lock
+            return train(part, config_name, out, *arguments, **options)
         with only_one(Path(out), "training"):
             return train(part, config_name, out, *arguments, **options)
 

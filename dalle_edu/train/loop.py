@@ -15,7 +15,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -33,10 +33,14 @@ from dalle_edu.files import (  # noqa: F401 (who trains also loads, and the chap
 )
 from dalle_edu.train.checkpoint import read_about, read_checkpoint, state_of, write_checkpoint
 from dalle_edu.train.config import TrainingConfig
+from dalle_edu.train.processes import any_says, mean_over_processes, rank, whole
 
 # A loss function gets (model, batch, step, generator) and returns its parts by name; the part "loss" is
 # minimised.
-LossFunction = Callable[[nn.Module, object, int, torch.Generator], Mapping[str, Tensor]]
+# Where a batch is worked off in pieces, it returns a function for each, without arguments, that gives the parts.
+LossFunction = Callable[
+    [nn.Module, object, int, torch.Generator], Mapping[str, Tensor] | Sequence[Callable[[], Mapping]]
+]
 # A batch is a pure function of (step, generator), which is what makes an interrupted run go on exactly.
 BatchFunction = Callable[[int, torch.Generator], object]
 
@@ -120,18 +124,26 @@ class Run:
                 group["lr"] = rate
         device = next(self.model.parameters()).device
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
+        self.model.zero_grad(set_to_none=True)
         with autocast:
             # Its own stream of randomness, apart from the batch's, so that drawing a batch differently leaves
             # it alone.
             generator = step_generator(config.seed + 1, self.step, device)
-            parts = loss_function(self.model, batch, self.step, generator)
-        if not torch.isfinite(parts["loss"]):
+            found = loss_function(self.model, batch, self.step, generator)
+        pieces = [lambda: found] if isinstance(found, Mapping) else found
+        sums: dict[str, float] = {}
+        for piece in pieces:
+            with autocast:
+                parts = piece()
+            (parts["loss"] / len(pieces)).backward()
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0.0) + float(value.detach()) / len(pieces)
+        parts = mean_over_processes(sums, device)
+        if not math.isfinite(parts["loss"]):
             raise ReaderError(
-                f"The loss became {float(parts['loss'].detach())} at step {self.step}: "
+                f"The loss became {parts['loss']} at step {self.step}: "
                 "try a lower learning_rate, or gradient_clip."
             )
-        self.model.zero_grad(set_to_none=True)
-        parts["loss"].backward()
         if config.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
         for optimizer in self.optimizers:
@@ -144,12 +156,13 @@ class Run:
                 for name, parameter in self.model.named_parameters():
                     self.average[name].lerp_(parameter, 1 - decay)
         self.step += 1
-        return {name: float(value.detach()) for name, value in parts.items()}
+        return parts
 
     def weights(self) -> dict[str, Tensor]:
-        """The state to keep: the averaged weights where there is an average, else the weights themselves."""
-        state = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
-        return state | {name: tensor.clone() for name, tensor in self.average.items()}
+        """The state to keep, whole: the averaged weights where there is an average, else the weights
+        themselves. Of several processes, all must call it."""
+        state = {name: whole(tensor.detach()).clone() for name, tensor in self.model.state_dict().items()}
+        return state | {name: whole(tensor).clone() for name, tensor in self.average.items()}
 
     def save(self, folder: Path) -> None:
         """Writes a checkpoint into `folder`; whatever interrupts it, the checkpoint before it stays whole."""
@@ -224,13 +237,16 @@ def train(
         now = time.perf_counter()
         run.seconds, started = run.seconds + now - started, now
         if out is not None:
-            append_history(out / "history.jsonl", pending)
+            if rank() == 0:
+                append_history(out / "history.jsonl", pending)
             pending.clear()
             run.save(out)
 
-    bar = tqdm(total=config.steps, initial=run.step, disable=not progress, unit="step", mininterval=1.0)
+    device = next(run.model.parameters()).device
+    silent = not progress or rank() > 0
+    bar = tqdm(total=config.steps, initial=run.step, disable=silent, unit="step", mininterval=1.0)
     with bar, interrupts_wait() as interrupted:
-        while run.step < last and not interrupted():
+        while run.step < last and not any_says(interrupted(), device):
             step = run.step
             parts = run.update(batch(step, step_generator(config.seed, step)), loss_function)
             history.append({"step": step, **parts})

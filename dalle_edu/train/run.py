@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from dalle_edu.configs.schema import Config, read_config
 from dalle_edu.dalle import Dalle
@@ -25,12 +26,15 @@ from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError, unknown_name
 from dalle_edu.files import load_weights, read_history, read_tensors, rounded, write_tensors, write_text
 from dalle_edu.machine.processor import machine
+from dalle_edu.parallel import recompute
 from dalle_edu.reranking import build_clip
 from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.train.appearance import settle
+from dalle_edu.train.distributed import Recorded, shared_loss, spread, started_by_torchrun, together
 from dalle_edu.train.folder import PARTS, Folder
 from dalle_edu.train.lock import alone
 from dalle_edu.train.loop import Run, train
+from dalle_edu.train.processes import count, first_only, rank
 from dalle_edu.train.stages import (
     Stage,
     clip_stage,
@@ -44,7 +48,6 @@ from dalle_edu.train.stages import (
 __all__ = ["PARTS", "machine", "make_stage", "precomputed_tokens", "publish", "train_part"]
 
 
-@alone
 def train_part(
     part: str,
     config_name: str | Path,
@@ -55,21 +58,30 @@ def train_part(
     until: int | None = None,
     device: str = "cpu",
 ) -> Path:
-    """Trains one part of a model into the folder `out` and returns the file of its weights.
+    """Trains one part of a model into the folder `out` and returns the file of its weights. Started by
+    torchrun, on all of its processes together.
 
     `sources` replaces the configuration's data. `until` stops early, at a checkpoint to resume from. Raises
     ReaderError where `out` already holds this part (and not `resume`), or what this part needs is not trained
     yet; nothing is overwritten.
     """
+    with together(device) as own_device:
+        return _train_part(part, config_name, out, sources, resume, progress, until, own_device)
+
+
+@alone
+def _train_part(part, config_name, out, sources, resume, progress, until, device) -> Path:
     if part not in PARTS:
         raise unknown_name("part to train", part, PARTS)
     config = read_config(config_name)
     training = config.training_of(part)
     folder = Folder(Path(out))
-    folder.check(part, resume)
+    first_only(lambda: folder.check(part, resume))
     source = folder.config_file(config_name)
-    data = mixture(folder.sources(config, part, sources), config.dvae.image_size, progress=progress)
-    folder.begin(source, sources)  # not before all that can be wrong was looked at
+    used = folder.sources(config, part, sources)
+    data = mixture(used, config.dvae.image_size, progress=progress and rank() == 0)
+    first_only(lambda: folder.begin(source, sources))  # not before all that can be wrong was looked at
+    first_only(lambda: folder.tokenizer(config, data))
     tokenizer = folder.tokenizer(config, data)
     torch.manual_seed(training.seed)
     stage = make_stage(part, config, data, tokenizer, folder, device, fresh=not resume)
@@ -77,11 +89,18 @@ def train_part(
     run = Run(stage.model, training, {"model": dataclasses.asdict(shape), "data": data.fingerprint()})
     if resume:
         run.restore(folder.work(part))
-    train(run, stage.batch, stage.loss, folder.work(part), progress, until)
+    plain = count() == 1 and training.accumulate == 1
+    loss = stage.loss if plain else shared_loss(stage, training)
+    train(run, stage.batch, loss, folder.work(part), progress, until)
     if run.step >= training.steps:
-        stage.model.load_state_dict(run.weights())
-        settle(stage.model)
-        folder.finish(part, stage.model, data, run)
+        weights = run.weights()
+        if rank() == 0:
+            model = stage.model
+            if started_by_torchrun():  # the sharded one gives way to a whole one
+                model = make_stage(part, config, data, tokenizer, folder, "cpu", False, whole=True).model
+            model.load_state_dict(weights)
+            settle(model)
+            folder.finish(part, model, data, run)
     return folder.weights(part)
 
 
@@ -93,24 +112,46 @@ def make_stage(
     folder: Folder,
     device: str = "cpu",
     fresh: bool = True,
+    whole: bool = False,
 ) -> Stage:
     """The stage of a part as the configuration says, with what earlier parts left in `folder`; `fresh` gives
-    a dVAE its first codebook of patches, which a checkpoint would bring along."""
-    batch_size = config.training_of(part).batch_size
+    a dVAE its first codebook of patches, which a checkpoint would bring along. Under torchrun its model is
+    sharded, unless it is to be `whole`."""
+    training, spreads = config.training_of(part), started_by_torchrun() and not whole
     if part == "clip":
         clip = build_clip(config.clip, tokenizer).to(device)
-        return clip_stage(clip, data, tokenizer, config.clip_recipe, batch_size)
-    vae = DiscreteVAE(config.dvae)
-    if part == "dvae":
-        if fresh:
-            start_patches(vae, data, config.dvae_training.seed)
-        return dvae_stage(vae.to(device), data, config.dvae_recipe, batch_size)
-    load_weights(vae, folder.weights("dvae")).to(device)
-    if part == "decoder":
-        return decoder_stage(vae, data, config.dvae_recipe, batch_size)
-    tokens = precomputed_tokens(vae, data, folder.work("dalle") / "tokens.safetensors")
-    dalle = Dalle(config.dalle).to(device)
-    return dalle_stage(dalle, tokens, data, tokenizer, config.dalle_recipe, batch_size, vae)
+        stage = clip_stage(clip, data, tokenizer, config.clip_recipe, training.batch_size)
+    elif part in ("dvae", "decoder"):
+        vae = DiscreteVAE(config.dvae)
+        if part == "decoder":
+            load_weights(vae, folder.weights("dvae"))
+        elif fresh:
+            start_patches(vae, data, training.seed)
+        make = {"dvae": dvae_stage, "decoder": decoder_stage}[part]
+        stage = make(vae.to(device), data, config.dvae_recipe, training.batch_size)
+    else:
+        vae = load_weights(DiscreteVAE(config.dvae), folder.weights("dvae")).to(device)
+        kept = folder.work("dalle") / "tokens.safetensors"
+        if not whole:
+            first_only(lambda: precomputed_tokens(vae, data, kept))
+        tokens = precomputed_tokens(vae, data, kept)
+        recipe = config.dalle_recipe
+        if spreads and not recipe.appearance:  # never whole, on any process
+            with torch.device("meta"), Recorded() as recorded:
+                dalle = Dalle(config.dalle)
+            recorded.name(dalle)
+            dalle = spread(dalle, training, device, recorded)
+        else:
+            dalle = Dalle(config.dalle).to(device)
+        stage = dalle_stage(dalle, tokens, data, tokenizer, recipe, training.batch_size, vae.cpu())
+    if spreads and not isinstance(next(stage.model.parameters()), DTensor):
+        spread(stage.model, training, device)
+    if part == "dalle" and training.recompute:
+        recompute(stage.model)
+    if part == "dalle" and training.compile:
+        for block in stage.model.transformer.blocks:
+            block.compile()
+    return stage
 
 
 def publish(folder: Path, target: Path, precision: torch.dtype = torch.float16) -> None:

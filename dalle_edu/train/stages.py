@@ -25,33 +25,51 @@ from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.train.appearance import learn_from_appearance
 from dalle_edu.train.config import ClipRecipe, DalleRecipe, DvaeRecipe
 from dalle_edu.train.loop import cosine
+from dalle_edu.train.processes import count, gathered
 
 START = 4_000  # so many pictures are looked at for a first codebook of patches
 
 
 @dataclass
 class Stage:
-    """A model, and two functions. `batch(step, generator)` depends on nothing else, which is what makes an
-    interrupted run go on exactly; `loss(model, batch, step, generator)` gives its parts by name, of which
-    "loss" is minimised. The generator of a batch is the processor's, that of a loss the model's device's."""
+    """A model, and how it learns, in three steps that depend on nothing but their arguments, which is what
+    makes an interrupted run go on exactly.
+
+    `batch(step, generator)` draws the whole batch. `see(batch, step, generator)` does to it what is random
+    (noise, words left out) and gives a tuple of tensors, all with the batch in front: so that several
+    processes see what one sees, and each takes its slice of it. `compute(model, seen, step, generator)` gives
+    the parts of the loss by name, of which "loss" is minimised. Where a part is a mean over something that a
+    slice may have more of than another, `weigh(parts, whole, own)` says how much a slice counts. Where
+    `compute` draws noise, `noise(n)` says how many numbers it draws for n items.
+    """
 
     model: nn.Module
     batch: Callable[[int, torch.Generator], object]
-    loss: Callable[[nn.Module, object, int, torch.Generator], Mapping[str, Tensor]]
+    see: Callable[[object, int, torch.Generator], tuple[Tensor, ...]]
+    compute: Callable[[nn.Module, tuple[Tensor, ...], int, torch.Generator], Mapping[str, Tensor]]
+    weigh: Callable[[Mapping, tuple[Tensor, ...], tuple[Tensor, ...]], Mapping[str, Tensor]] | None = None
+    noise: Callable[[int], int] | None = None
+
+    def loss(self, model: nn.Module, batch: object, step: int, generator: torch.Generator):
+        """The loss of a whole batch in one piece."""
+        return self.compute(model, self.see(batch, step, generator), step, generator)
 
 
 def dvae_stage(vae: DiscreteVAE, data: Mixture, recipe: DvaeRecipe, batch_size: int) -> Stage:
     """The dVAE on its pictures, temperature and KL weight along their schedules (A.2)."""
     schedule = recipe.schedule
 
-    def loss(model: nn.Module, images: Tensor, step: int, generator: torch.Generator):
+    def compute(model: nn.Module, seen: tuple[Tensor, ...], step: int, generator: torch.Generator):
         temperature = cosine(
             step, schedule.temperature_start, schedule.temperature_end, schedule.temperature_steps
         )
         kl_weight = cosine(step, 0.0, schedule.kl_weight, schedule.kl_steps)
-        return model.loss(images, temperature, kl_weight, generator)
+        return model.loss(seen[0], temperature, kl_weight, generator)
 
-    return Stage(vae, _squares(vae, data, recipe, batch_size), loss)
+    side = (recipe.crop or vae.config.image_size) // vae.config.downsampling
+    numbers = vae.config.vocabulary * side**2  # a Gumbel number for each code at each place
+    squares = _squares(vae, data, recipe, batch_size)
+    return Stage(vae, squares, _alone, compute, noise=lambda items: items * numbers)
 
 
 def start_patches(vae: DiscreteVAE, data: Mixture, seed: int) -> None:
@@ -68,12 +86,13 @@ def decoder_stage(vae: DiscreteVAE, data: Mixture, recipe: DvaeRecipe, batch_siz
     vae.requires_grad_(False)
     vae.decoder.requires_grad_(True)
 
-    def loss(model: DiscreteVAE, images: Tensor, step: int, generator: torch.Generator):
+    def compute(model: DiscreteVAE, seen: tuple[Tensor, ...], step: int, generator: torch.Generator):
+        (images,) = seen
         codes = F.one_hot(model.encode(images), model.config.vocabulary).permute(0, 3, 1, 2).float()
         reconstruction = model.reconstruction_loss(images, codes)
         return {"loss": reconstruction, "reconstruction": reconstruction}
 
-    return Stage(vae, _squares(vae, data, recipe, batch_size), loss)
+    return Stage(vae, _squares(vae, data, recipe, batch_size), _alone, compute)
 
 
 def clip_stage(
@@ -91,12 +110,20 @@ def clip_stage(
         images = shifted(data.images(indices), recipe.shift, generator)
         wrong = spoilt(images, clip.config.patch_size // 2, generator) if recipe.spoilt else ()
         text = tokenizer.encode(captions, length, cut=True)
-        return [tensor.to(device) for tensor in (images, text, *wrong)]
+        return tuple(tensor.to(device) for tensor in (images, text, *wrong))
 
-    def loss(model: nn.Module, pairs, step: int, generator: torch.Generator):
-        return model.loss(*pairs)
+    def compute(model: nn.Module, seen: tuple[Tensor, ...], step: int, generator: torch.Generator):
+        if count() == 1:
+            return model.loss(*seen)
+        # Each picture must find its text among those of all processes.
+        images, text, *wrong = seen
+        pictures, texts, scale = model(images, text)
+        others = model.embed_pictures(wrong[0]) if wrong else None
+        counts = gathered(wrong[1]) if len(wrong) > 1 else None
+        pictures, texts = gathered(pictures), gathered(texts)
+        return model.compare(pictures, texts, scale, None if others is None else gathered(others), counts)
 
-    return Stage(clip, batch, loss)
+    return Stage(clip, batch, lambda pairs, step, generator: pairs, compute)
 
 
 def dalle_stage(
@@ -128,14 +155,24 @@ def dalle_stage(
         text = tokenizer.encode(captions, config.text_length, cut=True, padding=config.text_vocabulary)
         return text.to(device), tokens[indices].long().to(device)
 
-    def loss(model: nn.Module, pair, step: int, generator: torch.Generator):
+    def see(pair, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         text, image = pair
         seen = with_noise(image, recipe.noise, generator)
         if recipe.caption_dropout:
             text = without_some_captions(text, recipe.caption_dropout, config, generator)
-        return model.loss(text, image, seen)
+        return text, image, seen
 
-    return Stage(dalle, batch, loss)
+    def compute(model: nn.Module, seen: tuple[Tensor, ...], step: int, generator: torch.Generator):
+        return model.loss(*seen)
+
+    def weigh(parts: Mapping[str, Tensor], whole: tuple[Tensor, ...], own: tuple[Tensor, ...]):
+        """The text's loss is a mean over words, and a slice may hold more of them than another."""
+        words = [(one[0][:, 1:] < config.text_vocabulary).sum() for one in (whole, own)]
+        text = parts["text"] * words[1] * len(whole[0]) / (words[0].clamp_min(1) * len(own[0]))
+        loss = config.text_weight * text + (1 - config.text_weight) * parts["image"]
+        return {"loss": loss, "text": text, "image": parts["image"]}
+
+    return Stage(dalle, batch, see, compute, weigh)
 
 
 @torch.inference_mode()
@@ -161,6 +198,11 @@ def _squares(vae: DiscreteVAE, data: Mixture, recipe: DvaeRecipe, batch_size: in
         return crop_filled(images, crop, vae.config.downsampling, generator).to(device)
 
     return batch
+
+
+def _alone(images: Tensor, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """What is seen is the batch itself."""
+    return (images,)
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -1,0 +1,60 @@
+"""Which process this is, of how many, and what they say to each other; alone, all of it costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.nn.functional import all_gather
+
+
+def rank() -> int:
+    """Which of the processes this is, from 0 on."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def count() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def first_only(action: Callable[[], object]) -> None:
+    """`action` by the first process alone; the others wait for it."""
+    if rank() == 0:
+        action()
+    if dist.is_initialized():
+        dist.barrier()
+
+
+def mean_over_processes(parts: Mapping[str, float], device: torch.device) -> dict[str, float]:
+    """Each part's mean over the processes."""
+    if count() == 1:
+        return dict(parts)
+    values = torch.tensor(list(parts.values()), dtype=torch.float64, device=device)
+    dist.all_reduce(values)
+    return dict(zip(parts, (values / count()).tolist(), strict=True))
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A sharded tensor, gathered; all processes must call it."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
+def any_says(yes: bool, device: torch.device) -> bool:
+    """Whether one of the processes says yes."""
+    if count() == 1:
+        return yes
+    flag = torch.tensor(int(yes), device=device)
+    dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+    return bool(flag)
+
+
+def gathered(tensor: Tensor) -> Tensor:
+    """The slices of all processes, one after another; gradients find their way back."""
+    if not tensor.is_floating_point():
+        slices = [torch.empty_like(tensor) for _ in range(count())]
+        dist.all_gather(slices, tensor.contiguous())
+        return torch.cat(slices)
+    return torch.cat(all_gather(tensor.contiguous()))
