@@ -10,6 +10,7 @@ it.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,7 +27,6 @@ from dalle_edu.parallel import PATIENCE
 from dalle_edu.train.config import TrainingConfig
 from dalle_edu.train.processes import count, rank
 from dalle_edu.train.stages import Stage
-
 
 # What PyTorch says where a process does not answer any more.
 LOST = ("Connection closed by peer", "Connection reset", "Timed out waiting", "Application timeout", "NCCL")
@@ -51,17 +51,25 @@ def together(device: str) -> Iterator[str]:
         torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
     backend = "nccl" if device.startswith("cuda") else "gloo"
     dist.init_process_group(backend, timeout=timedelta(seconds=PATIENCE))
+
+    def told_to_end(number, frame):
+        raise _alone_now()
+
+    before = signal.signal(signal.SIGTERM, told_to_end)  # what torchrun sends when one process has ended
     try:
         yield device
     except RuntimeError as error:
-        if not any(sign in str(error) for sign in LOST):
-            raise
-        raise ReaderError(
-            "Another process of this training has ended, so this one ends, too: go on from the last checkpoint "
-            "with --resume."
-        ) from error
+        raise (_alone_now() if any(sign in str(error) for sign in LOST) else error) from error
     finally:
+        signal.signal(signal.SIGTERM, before)
         dist.destroy_process_group()
+
+
+def _alone_now() -> ReaderError:
+    return ReaderError(
+        "Another process of this training has ended, so this one ends, too: go on from the last "
+        "checkpoint with --resume."
+    )
 
 
 def mesh_of(config: TrainingConfig, device: str) -> DeviceMesh:
@@ -173,6 +181,8 @@ def shared_loss(stage: Stage, config: TrainingConfig) -> Callable:
 
     def loss(model: nn.Module, batch: object, step: int, generator: torch.Generator):
         whole = stage.see(batch, step, generator)
+        if not stage.splits:
+            return [partial(stage.compute, model, whole, step, generator)]
         size = len(whole[0]) // (count() * config.accumulate)
         first = rank() * config.accumulate
         if stage.noise:  # what the pieces before this process's draw

@@ -37,7 +37,7 @@ from dalle_edu.train.processes import any_says, mean_over_processes, rank, whole
 
 # A loss function gets (model, batch, step, generator) and returns its parts by name; the part "loss" is
 # minimised.
-# Where a batch is worked off in pieces, it returns a function for each, without arguments, that gives the parts.
+# Where a batch is worked off in pieces, it returns a function for each, which gives the parts.
 LossFunction = Callable[
     [nn.Module, object, int, torch.Generator], Mapping[str, Tensor] | Sequence[Callable[[], Mapping]]
 ]

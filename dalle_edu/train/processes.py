@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
 
 
 def rank() -> int:
@@ -49,12 +48,3 @@ def any_says(yes: bool, device: torch.device) -> bool:
     flag = torch.tensor(int(yes), device=device)
     dist.all_reduce(flag, op=dist.ReduceOp.MAX)
     return bool(flag)
-
-
-def gathered(tensor: Tensor) -> Tensor:
-    """The slices of all processes, one after another; gradients find their way back."""
-    if not tensor.is_floating_point():
-        slices = [torch.empty_like(tensor) for _ in range(count())]
-        dist.all_gather(slices, tensor.contiguous())
-        return torch.cat(slices)
-    return torch.cat(all_gather(tensor.contiguous()))

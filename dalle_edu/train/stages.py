@@ -25,7 +25,6 @@ from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.train.appearance import learn_from_appearance
 from dalle_edu.train.config import ClipRecipe, DalleRecipe, DvaeRecipe
 from dalle_edu.train.loop import cosine
-from dalle_edu.train.processes import count, gathered
 
 START = 4_000  # so many pictures are looked at for a first codebook of patches
 
@@ -40,7 +39,8 @@ class Stage:
     processes see what one sees, and each takes its slice of it. `compute(model, seen, step, generator)` gives
     the parts of the loss by name, of which "loss" is minimised. Where a part is a mean over something that a
     slice may have more of than another, `weigh(parts, whole, own)` says how much a slice counts. Where
-    `compute` draws noise, `noise(n)` says how many numbers it draws for n items.
+    `compute` draws noise, `noise(n)` says how many numbers it draws for n items. Where all of a batch is
+    compared with all of it, as CLIP does, nothing can be split, and each process computes the whole.
     """
 
     model: nn.Module
@@ -49,6 +49,7 @@ class Stage:
     compute: Callable[[nn.Module, tuple[Tensor, ...], int, torch.Generator], Mapping[str, Tensor]]
     weigh: Callable[[Mapping, tuple[Tensor, ...], tuple[Tensor, ...]], Mapping[str, Tensor]] | None = None
     noise: Callable[[int], int] | None = None
+    splits: bool = True
 
     def loss(self, model: nn.Module, batch: object, step: int, generator: torch.Generator):
         """The loss of a whole batch in one piece."""
@@ -113,17 +114,9 @@ def clip_stage(
         return tuple(tensor.to(device) for tensor in (images, text, *wrong))
 
     def compute(model: nn.Module, seen: tuple[Tensor, ...], step: int, generator: torch.Generator):
-        if count() == 1:
-            return model.loss(*seen)
-        # Each picture must find its text among those of all processes.
-        images, text, *wrong = seen
-        pictures, texts, scale = model(images, text)
-        others = model.embed_pictures(wrong[0]) if wrong else None
-        counts = gathered(wrong[1]) if len(wrong) > 1 else None
-        pictures, texts = gathered(pictures), gathered(texts)
-        return model.compare(pictures, texts, scale, None if others is None else gathered(others), counts)
+        return model.loss(*seen)
 
-    return Stage(clip, batch, lambda pairs, step, generator: pairs, compute)
+    return Stage(clip, batch, lambda pairs, step, generator: pairs, compute, splits=False)
 
 
 def dalle_stage(
