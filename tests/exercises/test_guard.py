@@ -8,9 +8,21 @@ import torch
 
 from dalle_edu import masks, tokens, vae
 from dalle_edu.autoencoder import principal_components
-from dalle_edu.exercises import Wrong, costs, exercise, need, sparse, unavailable
+from dalle_edu.exercises import (
+    Wrong,
+    abilities,
+    costs,
+    exercise,
+    need,
+    reranking,
+    sampling,
+    sparse,
+    unavailable,
+)
 from dalle_edu.exercises import masks as mask_checks
 from dalle_edu.exercises import tokens as token_checks
+from dalle_edu.reranking import expected_best
+from dalle_edu.sampling import adjust_logits, draw_from
 from dalle_edu.sparse import sparse_attention
 from dalle_edu.train import loop
 from dalle_edu.transformer import Transformer, TransformerConfig
@@ -102,11 +114,24 @@ CALLS = {
     "join": (token_checks.check_join, tokens.join),
     "rate": (costs.check_rate, rate_of_the_library),
     "AdamW": (costs.check_adamw_step, adamw_of_the_library),
+    "draw": (sampling.check_draw_code, lambda shares, u: int(draw_from(shares.log()[None]))),
+    "top-p": (sampling.check_top_p, lambda shares, p: adjust_logits(shares.log(), top_p=p).isfinite()),
+    "cached attention": (
+        sampling.check_cached_attention,
+        lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(q[:, None], k, v).flatten(),
+    ),
+    "best of N": (abilities.check_expected_best, lambda s, right, n: expected_best(s, right.float(), n)),
+    "any right": (
+        reranking.check_any_right,
+        lambda right, pool, n: expected_best(
+            1.0 - torch.arange(pool) / pool, (torch.arange(pool) < right).float(), n
+        ),
+    ),
 }
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_chapters_6_to_10_do_not_accept_their_own_library_as_an_answer(name):
+def test_chapters_6_to_13_do_not_accept_their_own_library_as_an_answer(name):
     check, answer = CALLS[name]
     verdict = check(answer)
     assert not verdict and "what the exercise asks you to write" in verdict.message, verdict
