@@ -1,6 +1,6 @@
 """The book's site with a box to draw in: a small extension of Sphinx.
 
-`<!-- draw -->` in a page becomes the box, and so does the end of chapter 0's introduction; the files that it
+`<!-- draw -->` in a page becomes the box, and chapter 0 has it below its title; the files that it
 loads are written beside the pages. Every page says in its head what it is about, and is light to load.
 """
 
@@ -46,14 +46,20 @@ def write_files(app) -> None:
 
 
 def put_box(app, docname: str, source: list[str]) -> None:
-    """The mark of a page, and the end of chapter 0's introduction, become the box."""
+    """The mark of a page becomes the box; chapter 0 gets it below its title."""
     made = ""
     if app.dalle_told is not None:
         made = f"``````{{raw}} html\n{box(app.dalle_told, 'draw/')}``````\n"
     if docname.startswith("00-"):
         notebook = json.loads(source[0])
-        cell = {"cell_type": "markdown", "id": "draw", "metadata": {}, "source": made}
-        notebook["cells"].insert(1, cell)
+        opening = notebook["cells"][0]
+        title, _, rest = "".join(opening["source"]).partition("\n\n")
+        # Between the title and the text, so that a phone's first screen shows a drawing.
+        cells = [opening | {"source": title}] + [
+            {"cell_type": "markdown", "id": name, "metadata": {}, "source": text}
+            for name, text in (("draw", made), ("opening", rest))
+        ]
+        notebook["cells"][:1] = cells
         source[0] = json.dumps(notebook)
     else:
         source[0] = source[0].replace(MARK, made)

@@ -329,3 +329,21 @@ def test_an_exported_page_holds_nothing_that_ends_its_script(page):
     text = page.read_text(encoding="utf-8")
     data = text.split('class="data">', 1)[1].split("</script>", 1)[0]
     assert json.loads(data)["grid"] == [4, 4] and "<" not in data
+
+
+def test_chapter_0_has_the_box_below_its_title_and_loses_none_of_its_words(page):
+    from types import SimpleNamespace
+
+    from dalle_edu.page.export import describe, weights_file
+    from dalle_edu.page.site import put_box
+
+    told = describe(loaded_model(), weights_file(loaded_model()))
+    opening = ["# Title\n", "\n", "Words.\n\nMore."]
+    cells = [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": opening}]
+    source = [json.dumps({"cells": [*cells, {"cell_type": "code", "source": "1"}]})]
+    put_box(SimpleNamespace(dalle_told=told), "00-one", source)
+    found = ["".join(cell["source"]) for cell in json.loads(source[0])["cells"]]
+    assert found[0] == "# Title" and "dalle-draw" in found[1] and found[2:] == ["Words.\n\nMore.", "1"]
+    printed = ["Before <!-- draw --> after"]
+    put_box(SimpleNamespace(dalle_told=None), "index", printed)
+    assert printed == ["Before  after"]
