@@ -144,12 +144,22 @@ def evaluate(
 @app.command()
 def info(
     config: Annotated[str, typer.Argument(help="A shipped configuration's name, or a TOML file.")],
+    devices: Annotated[
+        int | None, typer.Option(help="Say also what each of so many devices holds, computes and sends.")
+    ] = None,
+    memory: Annotated[str, typer.Option(help="Memory of a device, such as 80GB.")] = "80GB",
+    speed: Annotated[float, typer.Option(help="TFLOPs a second that a device reaches.")] = 400.0,
+    network: Annotated[float, typer.Option(help="GB a second between devices.")] = 50.0,
 ) -> None:
     """Parameters, memory and arithmetic of a configuration, a line a part. Builds nothing: paper-12b fits."""
     from dalle_edu.configs import read_config
     from dalle_edu.scale import table
 
     print(table(read_config(config)))
+    if devices is not None:
+        from dalle_edu.machine.budget import budget_table
+
+        print(budget_table(read_config(config), devices, memory, speed, network))
 
 
 shards = typer.Typer(help="Pictures as tar files, for what fits no memory.")
