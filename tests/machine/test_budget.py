@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from dalle_edu.machine.budget import budget, budget_table, bytes_of
 from dalle_edu.configs.schema import read_config
 from dalle_edu.dalle import Dalle
 from dalle_edu.errors import ReaderError
+from dalle_edu.machine.budget import budget, budget_table, bytes_of
 
 
 def test_weights_gradients_and_moments_are_those_of_a_model_that_is_trained():
