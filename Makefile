@@ -77,6 +77,7 @@ fuzz: $(INSTALLED)
 KILLS ?= 200
 kills: $(INSTALLED)
 	"$(BIN)/python" tests/kills.py --kills $(KILLS)
+	"$(BIN)/python" tests/kills_together.py --kills $$(( ($(KILLS) + 9) / 10 ))
 
 notebook: $(INSTALLED)
 	@test -f "$(NAME)" || { echo "Name a notebook: make notebook NAME=book/01-autoencoders.ipynb"; exit 2; }

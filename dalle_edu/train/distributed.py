@@ -50,19 +50,24 @@ def together(device: str) -> Iterator[str]:
     else:
         torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
     backend = "nccl" if device.startswith("cuda") else "gloo"
-    dist.init_process_group(backend, timeout=timedelta(seconds=PATIENCE))
+    told: list[int] = []
 
     def told_to_end(number, frame):
+        told.append(number)
         raise _alone_now()
 
     before = signal.signal(signal.SIGTERM, told_to_end)  # what torchrun sends when one process has ended
     try:
+        dist.init_process_group(backend, timeout=timedelta(seconds=PATIENCE))
         yield device
-    except RuntimeError as error:
-        raise (_alone_now() if any(sign in str(error) for sign in LOST) else error) from error
+    except Exception as error:
+        # Raised in the midst of PyTorch's own work, the sentence may come out wrapped in another error.
+        lost = isinstance(error, RuntimeError) and any(sign in str(error) for sign in LOST)
+        raise (_alone_now() if told or lost else error) from error
     finally:
         signal.signal(signal.SIGTERM, before)
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def _alone_now() -> ReaderError:
