@@ -47,6 +47,20 @@ export function bit(packed, index) {
   return (packed[index >> 3] >> (7 - (index & 7))) & 1;
 }
 
+export function rgb(hex) {
+  return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+}
+
+// Lines on a canvas, each [x1, y1, x2, y2] in units of `size` from the corner (x, y).
+export function strokes(context, lines, x, y, size) {
+  context.beginPath();
+  for (const [x1, y1, x2, y2] of lines) {
+    context.moveTo(x + x1 * size, y + y1 * size);
+    context.lineTo(x + x2 * size, y + y2 * size);
+  }
+  context.stroke();
+}
+
 // The inverse of Python's `encode_mask`: a byte an entry, row after row.
 export function decodeMask(code, length) {
   const entries = new Uint8Array(length * length);
@@ -332,6 +346,8 @@ export function makeKit(box, colours) {
     decodeMask,
     step,
     following,
+    rgb,
+    strokes,
   });
   kit.slider = (parent, o) => slider(kit, parent, o);
   kit.choice = (parent, o) => choice(kit, parent, o);

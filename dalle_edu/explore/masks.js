@@ -83,10 +83,6 @@ function region(query, key, textLength) {
   return key < textLength ? 1 : 2;
 }
 
-export function rgb(hex) {
-  return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-}
-
 export function show(root, data, kit) {
   const [height, width] = data.grid;
   const length = data.text + height * width;
@@ -197,7 +193,7 @@ function addControls(kit, parent, data, state, draw) {
 
 // A mask as a picture of a pixel an entry, coloured by who looks at whom.
 function pictureOf(mask, length, data) {
-  const colours = data.colours.map(rgb);
+  const colours = data.colours.map(kit.rgb);
   const image = new ImageData(length, length);
   mask.forEach((looks, at) => {
     const [query, key] = [Math.floor(at / length), at % length];
@@ -331,14 +327,7 @@ function makeBoard(kit, parent, data) {
     );
   }
 
-  function strokes(lines, x, y) {
-    context.beginPath();
-    for (const [x1, y1, x2, y2] of lines) {
-      context.moveTo(x + x1 * size, y + y1 * size);
-      context.lineTo(x + x2 * size, y + y2 * size);
-    }
-    context.stroke();
-  }
+  const strokes = (lines, x, y) => kit.strokes(context, lines, x, y, size);
 
   // The patch that the query's state predicts: what is drawn next.
   function ask(x, y) {
@@ -413,12 +402,8 @@ function makeBoard(kit, parent, data) {
       ask(...plan.place(predicted).map((units) => units * size + 1));
     }
     const future = size > 14 ? 'hatched' : 'white';
-    legend.textContent =
-      order +
-      '×: the query, ?: the token that it predicts, •: a key that it reads, grey: earlier and not read, ' +
-      future +
-      ': the future' +
-      (far ? ', numbers: through how many layers' : '');
+    const signs = '×: the query, ?: the token that it predicts, •: a key that it reads';
+    legend.textContent = `${order}${signs}, grey: earlier and not read, ${future}: the future${far ? ', numbers: through how many layers' : ''}`;
   }
 
   // `object-fit: contain` can leave empty margins beside the drawing.

@@ -82,7 +82,7 @@ def test_the_teacher_gets_the_exam_with_and_without_answers_and_all_quizzes(cour
         assert question["answer"][:40] not in plain
     for path in (course / "notebooks").glob("0[1-9]-*.ipynb"):
         original = next(p for p in notebooks_of(folder()) if p.name == path.name)
-        assert quiz_answers(original).count("Answer") >= 3
+        assert quiz_answers(original).count("**Right. ") >= 3
     for name in ("project.md", "guide.md", "quiz-answers.md", "nbgrader_config.py", "solutions"):
         assert (teacher / name).exists()
 

@@ -1,7 +1,13 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { bit, bytes } from '../../dalle_edu/explore/kit.js';
-import { decodeWeights, lineOf, meanOf, predictedPlace, sentence } from '../../dalle_edu/explore/attention.js';
+import {
+  decodeWeights,
+  lineOf,
+  meanOf,
+  predictedPlace,
+  sentence,
+} from '../../dalle_edu/explore/attention.js';
 import { cases, close } from './cases.js';
 
 const length = cases.weights[0].length;

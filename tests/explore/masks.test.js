@@ -1,7 +1,13 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { decodeMask } from '../../dalle_edu/explore/kit.js';
-import { distances, layout, predictedBy, readings, sentence } from '../../dalle_edu/explore/masks.js';
+import {
+  distances,
+  layout,
+  predictedBy,
+  readings,
+  sentence,
+} from '../../dalle_edu/explore/masks.js';
 import { cases, close } from './cases.js';
 
 const masks = cases.codes.map((code) => decodeMask(code, cases.length));
