@@ -1,6 +1,6 @@
 """Seconds and memory of each chapter from a fresh kernel and of each command, which `dalle-edu doctor` reads.
 
-    OMP_NUM_THREADS=2 python benchmarks/book_times.py --machine "two cores of an AMD EPYC (Zen 3), 24 GiB"
+    OMP_NUM_THREADS=2 python benchmarks/book_times.py --machine "two cores of an Intel Xeon, 24 GiB"
     [--out dalle_edu/machine/times.json] [--only 08 draw] [--no-commands] [--no-solutions]
 
 Every notebook runs in a process of its own, which starts the kernel, runs all cells in order and ends it;
