@@ -228,8 +228,6 @@ def train(
         read_history(out / "history.jsonl")  # a damaged one is told now, and not at the next checkpoint
     last = min(config.steps, until if until is not None else config.steps)
     run.model.train()
-    # Numbers below 1e-38, of which a cool softmax makes millions, take a processor far longer than 0 does.
-    torch.set_flush_denormal(True)
     started = begun = time.perf_counter()
 
     def store():
@@ -245,7 +243,7 @@ def train(
     device = next(run.model.parameters()).device
     silent = not progress or rank() > 0
     bar = tqdm(total=config.steps, initial=run.step, disable=silent, unit="step", mininterval=1.0)
-    with bar, interrupts_wait() as interrupted:
+    with bar, vanishing_is_zero(), interrupts_wait() as interrupted:
         while run.step < last and not any_says(interrupted(), device):
             step = run.step
             parts = run.update(batch(step, step_generator(config.seed, step)), loss_function)
@@ -261,6 +259,19 @@ def train(
         raise KeyboardInterrupt
     run.model.eval()
     return history
+
+
+@contextlib.contextmanager
+def vanishing_is_zero():
+    """A context in which numbers below 1e-38 are 0. A cool softmax makes millions of them, each of which
+    takes a processor far longer than 0 does; elsewhere they stay what they are."""
+    least = float.fromhex("0x1p-1074")
+    before = least * 1.0 == 0.0  # PyTorch does not say how it is set
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from dalle_edu.train.loop import (
     read_tensors,
     replacing,
     train,
+    vanishing_is_zero,
     write_tensors,
     write_text,
 )
@@ -111,6 +112,16 @@ def test_training_lowers_the_loss_in_both_precisions(precision):
     history = train(Run(model(), config), batch, loss, progress=False)
     first, last = (sum(r["loss"] for r in part) for part in (history[:20], history[-20:]))
     assert last < 0.5 * first
+
+
+def test_numbers_near_zero_are_what_they_were_after_a_training():
+    train(Run(model(), CONFIG), batch, loss, progress=False)
+    assert torch.tensor(1e-310, dtype=torch.float64).mul(0.5) > 0
+    with vanishing_is_zero():
+        assert torch.tensor(1e-310, dtype=torch.float64).mul(0.5) == 0
+        with vanishing_is_zero():
+            pass
+        assert torch.tensor(1e-310, dtype=torch.float64).mul(0.5) == 0
 
 
 def test_another_precision_is_refused():
