@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import hashlib
 import json
 import os
 import secrets
@@ -67,6 +68,16 @@ def rounded(tensors: Mapping[str, Tensor], precision: torch.dtype) -> dict[str, 
     return out
 
 
+def weights_digest(model: nn.Module, without: str, start: bytes = b"") -> str:
+    """A short hash of `start` and of a model's weights, without those whose name begins with `without`: equal
+    ones of a dVAE without its decoder ("decoder."), which may go on being trained, give equal tokens."""
+    digest = hashlib.sha256(start)
+    for name, tensor in sorted(model.state_dict().items()):
+        if not name.startswith(without):
+            digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
 def load_weights(model: nn.Module, path: Path) -> nn.Module:
     """Loads a safetensors file into `model`, in the model's own precision (weights may be stored in 16 bits),
     and sets it to evaluation. Raises ReaderError where they do not fit, and where they are no numbers."""
@@ -115,7 +126,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
             if (
                 type(step) not in (int, float)  # the shipped curves say 10.0
                 or step < 0
-                or step != int(step)
+                or step % 1 != 0  # infinity too
                 or not all(type(value) in (int, float) for value in row.values())
             ):
                 raise TypeError("no row of numbers with a step")

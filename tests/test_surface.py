@@ -152,6 +152,7 @@ def test_what_is_no_text_is_refused_by_the_tokenizer(texts):
         (b"[]", "Line 1"),
         (b'{"loss": 1}', "Line 1"),
         (b'{"step": 1.5}', "Line 1"),
+        (b'{"step": Infinity}', "Line 1"),
         (b'{"step": true}', "Line 1"),
         (b"[" * 100_000, "Line 1"),
         (b"\xff\xfe", "UTF-8"),

@@ -192,7 +192,7 @@ function addControls(kit, parent, data, state, draw) {
 }
 
 // A mask as a picture of a pixel an entry, coloured by who looks at whom.
-function pictureOf(mask, length, data) {
+function pictureOf(kit, mask, length, data) {
   const colours = data.colours.map(kit.rgb);
   const image = new ImageData(length, length);
   mask.forEach((looks, at) => {
@@ -248,7 +248,7 @@ function makeMatrix(kit, parent, data, length) {
 
   function draw(mask, which, query) {
     if (!pictures.has(which)) {
-      pictures.set(which, pictureOf(mask, length, data));
+      pictures.set(which, pictureOf(kit, mask, length, data));
     }
     context.imageSmoothingEnabled = false;
     context.fillStyle = '#fff';
