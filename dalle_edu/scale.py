@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from dalle_edu.configs import Config
-from dalle_edu.dalle import Dalle
+from dalle_edu.dalle import Dalle, DalleConfig
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.masks import mask_entries
 
@@ -38,8 +38,22 @@ def count_parameters(module: nn.Module) -> int:
 def parts(config: Config) -> list[Part]:
     """The parts of both stages, in the order in which a picture meets them."""
     with torch.device("meta"):
-        vae, dalle = DiscreteVAE(config.dvae), Dalle(config.dalle)
-    c, t = config.dalle, dalle.transformer
+        vae = DiscreteVAE(config.dvae)
+    out = [
+        Part("dVAE encoder", count_parameters(vae.encoder), _convolution_flops(vae.encoder, config)),
+        Part("dVAE decoder", count_parameters(vae.decoder), _convolution_flops(vae.decoder, config)),
+    ]
+    if vae.patch_codebook is not None:
+        patches = count_parameters(vae.patch_codebook)
+        out.append(Part("dVAE patch codebook", patches, 4 * patches * config.dalle.picture_length))
+    return out + dalle_parts(config.dalle)
+
+
+def dalle_parts(c: DalleConfig) -> list[Part]:
+    """The parts of the transformer, in the order in which a token meets them."""
+    with torch.device("meta"):
+        dalle = Dalle(c)
+    t = dalle.transformer
     attention = sum(count_parameters(b.attention) + count_parameters(b.attention_norm) for b in t.blocks)
     mlp = sum(count_parameters(b.mlp) + count_parameters(b.mlp_norm) for b in t.blocks)
     # A query and a key that may look at each other: one product for the score, one for the mixture.
@@ -56,14 +70,7 @@ def parts(config: Config) -> list[Part]:
     )
     text_head, image_head = count_parameters(dalle.text_logits), count_parameters(dalle.image_logits)
     head_flops = 2 * (text_head * (c.text_length - 1) + image_head * c.picture_length)
-    out = [
-        Part("dVAE encoder", count_parameters(vae.encoder), _convolution_flops(vae.encoder, config)),
-        Part("dVAE decoder", count_parameters(vae.decoder), _convolution_flops(vae.decoder, config)),
-    ]
-    if vae.patch_codebook is not None:
-        patches = count_parameters(vae.patch_codebook)
-        out.append(Part("dVAE patch codebook", patches, 4 * patches * c.picture_length))
-    return out + [
+    return [
         Part("DALL·E embeddings", embeddings, 0),
         Part("DALL·E attention", attention, 2 * attention * c.length + 4 * c.width * entries),
         Part("DALL·E networks", mlp, 2 * mlp * c.length),

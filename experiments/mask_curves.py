@@ -17,24 +17,19 @@ import time
 from pathlib import Path
 
 import torch
+from trials import frozen_parts
 
-from dalle_edu.configs import read_config
 from dalle_edu.dalle import Dalle, DalleConfig
 from dalle_edu.data import EmojiPictures
-from dalle_edu.drawing import FOLDER
-from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.masks import layer_kinds
-from dalle_edu.tokens import CaptionTokenizer
-from dalle_edu.train.loop import Run, TrainingConfig, load_weights, step_generator
+from dalle_edu.train.loop import Run, TrainingConfig, step_generator
 from dalle_edu.train.run import machine
 
 
 @torch.inference_mode()
-def streams(folder, config, split):
+def streams(config, tokenizer, vae, split):
     """All pictures of a split as (text tokens, picture tokens)."""
     data = EmojiPictures(config.dvae.image_size, split)
-    vae = load_weights(DiscreteVAE(config.dvae), folder / "dvae.safetensors")
-    tokenizer = CaptionTokenizer.load(folder / "tokenizer.json")
     length, padding = config.dalle.text_length, config.dalle.text_vocabulary
     text = tokenizer.encode(data.captions, length, cut=True, padding=padding)
     return text, torch.cat([vae.encode(part).flatten(1) for part in data.pictures.split(64)])
@@ -88,9 +83,8 @@ def main():
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--precision", default="bfloat16", help="or float32, for older processors")
     given = parser.parse_args()
-    folder = FOLDER / given.model if (FOLDER / given.model).is_dir() else Path(given.model)
-    config = read_config(folder / "config.toml")
-    train, unseen = streams(folder, config, "train"), streams(folder, config, "validation")
+    parts = frozen_parts(given.model)
+    config, train, unseen = parts[0], streams(*parts, "train"), streams(*parts, "validation")
     training = TrainingConfig(
         steps=given.steps, batch_size=given.batch, learning_rate=given.learning_rate,
         final_learning_rate=given.learning_rate / 20, warmup=40, weight_decay=0.045, beta_2=0.96,

@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from dalle_edu.configs import Config, read_config
+from dalle_edu.dalle import DalleConfig
 from dalle_edu.data.mixture import Mixture
 from dalle_edu.drawing import FOLDER
 from dalle_edu.dvae import DiscreteVAE
@@ -23,10 +24,10 @@ def frozen_parts(model: str | Path) -> tuple[Config, CaptionTokenizer, DiscreteV
 
 
 def as_tokens(
-    data: Mixture, config: Config, tokenizer: CaptionTokenizer, vae: DiscreteVAE
+    data: Mixture, shape: DalleConfig, tokenizer: CaptionTokenizer, vae: DiscreteVAE
 ) -> tuple[Tensor, Tensor]:
     """A data set as text (N, text_length), each picture's first caption, and pictures (N, picture_length)."""
-    length, padding = config.dalle.text_length, config.dalle.text_vocabulary
+    length, padding = shape.text_length, shape.text_vocabulary
     text = tokenizer.encode([ways[0] for ways in data.captions], length, cut=True, padding=padding)
     return text, tokens_of(vae, data).long()
 

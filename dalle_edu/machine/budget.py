@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from dalle_edu.configs.schema import Config
 from dalle_edu.errors import ReaderError, check_whole
-from dalle_edu.scale import parts
+from dalle_edu.scale import dalle_parts
 
 PAIRS = 250_000_000  # of the published model (Ramesh et al. 2021, section 2.3)
 UNITS = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -52,7 +52,7 @@ class Budget:
 def budget(config: Config, devices: int, speed: float = 400e12, network: float = 50e9) -> Budget:
     """The budget of a configuration's transformer, its batch divided among `devices`."""
     check_whole("devices", devices, 1)
-    rows = [part for part in parts(config) if part.name.startswith("DALL·E")]
+    rows = dalle_parts(config.dalle)
     parameters, forward = sum(part.parameters for part in rows), sum(part.flops for part in rows)
     shape, pictures = config.dalle, config.training_of("dalle").batch_size / devices
     blocks = sum(p.parameters for p in rows if p.name in ("DALL·E attention", "DALL·E networks"))

@@ -26,7 +26,7 @@ from dalle_edu.errors import ReaderError
 from dalle_edu.machine import processor
 from dalle_edu.machine.workers import cores, in_order, worker_count
 from dalle_edu.sampling import sample_tokens
-from dalle_edu.scale import parts
+from dalle_edu.scale import dalle_parts, parts
 
 TIMES = Path(__file__).with_name("times.json")
 BOOK_NEEDS = 3 * 2**30  # bytes: the most that a chapter takes
@@ -228,7 +228,7 @@ def examine(print_table: Callable[[Any], None]) -> None:
     rows = [(name, duration(took), f"{peak:,.0f}") for name, (took, peak) in _expected_here(speed).items()]
     config = read_config("picturebook")
     rate = {  # operations a second: those of a training step that was measured, by its precision
-        name: tokens / config.dalle.length * 3 * sum(p.flops for p in parts(config) if "DALL" in p.name)
+        name: tokens / config.dalle.length * 3 * sum(part.flops for part in dalle_parts(config.dalle))
         for name, tokens in speed.training.items()
     }
     for part, operations in training_operations(config).items():
