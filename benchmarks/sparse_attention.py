@@ -22,6 +22,7 @@ from share import limits_line, percent, work_of
 from torch.nn.functional import scaled_dot_product_attention
 
 from dalle_edu.masks import mask_entries
+from dalle_edu.parallel import peak_bytes
 from dalle_edu.sparse import sparse_attention
 
 KERNEL = 11
@@ -55,21 +56,17 @@ def both_ways(attend, states):
 
 def peak_memory(attend, states, device):
     """Bytes at the highest point of one forward and backward pass, beyond what was there before."""
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
+
+    def forward_and_backward():
         out = attend(*states)
         torch.autograd.grad(out, states, out.detach())
-        return torch.cuda.max_memory_allocated() - before
-    with torch.profiler.profile(profile_memory=True) as profile:
-        out = attend(*states)
-        torch.autograd.grad(out, states, out.detach())
-    now = most = 0
-    for event in sorted(profile.profiler.kineto_results.events(), key=lambda event: event.start_ns()):
-        if event.name() == "[memory]":
-            now += event.nbytes()
-            most = max(most, now)
-    return most
+
+    if device != "cuda":
+        return peak_bytes(forward_and_backward)
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    forward_and_backward()
+    return torch.cuda.max_memory_allocated() - before
 
 
 def layer(query, key, value, **how):

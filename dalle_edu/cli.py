@@ -96,6 +96,7 @@ def train(
 ) -> None:
     """Train one part of a model; Ctrl-C stops at a checkpoint, --resume goes on from it."""
     from dalle_edu.data.mixture import parse_data
+    from dalle_edu.train.folder import Folder
     from dalle_edu.train.run import train_part
 
     _require(out.is_dir() or not out.exists(), f"--out {out} is a file: name a folder for the model.")
@@ -104,7 +105,7 @@ def train(
         weights = train_part(part, config, out, sources, resume, device=_use_device(device))
     except KeyboardInterrupt:
         # Ctrl-C may come before there is a checkpoint: while pictures are read, for one.
-        if (out / f"training-{part}" / "checkpoint.json").is_file():
+        if Folder(out).checkpoint(part).is_file():
             print(
                 f"Stopped. The checkpoint in {out} is whole: add --resume to go on from it.", file=sys.stderr
             )

@@ -80,6 +80,19 @@ def stored_bytes(forward: Callable[[], Tensor]) -> int:
     return sum(tensor.untyped_storage().nbytes() for tensor in seen.values())
 
 
+def peak_bytes(action: Callable[[], object]) -> int:
+    """The most bytes of the processor's memory that tensors take during `action()`, beyond what was there
+    before, by PyTorch's own count of allocations: the same however busy the machine is."""
+    with torch.profiler.profile(profile_memory=True) as profile:
+        action()
+    now = most = 0
+    for event in sorted(profile.profiler.kineto_results.events(), key=lambda event: event.start_ns()):
+        if event.name() == "[memory]":
+            now += event.nbytes()
+            most = max(most, now)
+    return most
+
+
 def run_workers(function: Callable, count: int, *arguments) -> list:
     """`function(*arguments)` on `count` processes of this machine that can talk to each other, on the CPU.
 

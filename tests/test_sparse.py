@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dalle_edu.errors import ReaderError
 from dalle_edu.masks import KINDS, attention_mask, mask_entries
+from dalle_edu.parallel import peak_bytes
 from dalle_edu.sparse import sparse_attention, work
 
 forms = st.sampled_from(["auto", "blocked", "gather", "dense", "bands"])
@@ -145,18 +146,15 @@ def test_4096_picture_tokens_forward_and_backward_make_nothing_as_large_as_a_den
     assert largest.elements < states[0].shape[2] ** 2 / 8
 
 
-def peak_bytes(attend, states):
-    """The most that tensors take beyond `states`, forward and backward, by PyTorch's count of allocations."""
+def peak_of_both_passes(attend, states):
+    """The most bytes that tensors take beyond `states`, forward and backward."""
     outputs_and_gradients(attend, states)  # masks are made, and kept
-    with torch.profiler.profile(profile_memory=True) as profile:
+
+    def forward_and_backward():
         out = attend(*states)
         torch.autograd.grad(out, states, out.detach())
-    now = most = 0
-    for event in sorted(profile.profiler.kineto_results.events(), key=lambda event: event.start_ns()):
-        if event.name() == "[memory]":
-            now += event.nbytes()
-            most = max(most, now)
-    return most
+
+    return peak_bytes(forward_and_backward)
 
 
 @pytest.mark.parametrize("kind", ["row", "column", "conv"])
@@ -165,8 +163,8 @@ def test_from_32_by_32_tokens_on_a_layer_takes_no_more_memory_than_fused_dense_a
     kind, side, batch, heads
 ):
     states = streams(64, (side, side), 0, batch, heads, head_size=64)
-    dense = peak_bytes(lambda *s: scaled_dot_product_attention(*s, is_causal=True), states)
-    sparse = peak_bytes(lambda *s: sparse_attention(*s, kind, 64, (side, side)), states)
+    dense = peak_of_both_passes(lambda *s: scaled_dot_product_attention(*s, is_causal=True), states)
+    sparse = peak_of_both_passes(lambda *s: sparse_attention(*s, kind, 64, (side, side)), states)
     assert 5 * states[0].nbytes / 2 < sparse <= dense  # a result and three gradients are there at least
 
 

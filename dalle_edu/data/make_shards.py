@@ -25,7 +25,7 @@ from dalle_edu.data.readers import TOKENS
 from dalle_edu.data.shards import png_bytes, write_samples
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError, ReaderWarning, check_whole
-from dalle_edu.files import write_text
+from dalle_edu.files import load_weights, weights_digest, write_text
 
 BATCH = 64  # pictures that a dVAE looks at together
 
@@ -151,21 +151,9 @@ def _dvae(model: str | Path) -> tuple[DiscreteVAE, dict]:
     """A model's dVAE, and what must be known of it to read its tokens."""
     from dalle_edu.configs import read_config
     from dalle_edu.drawing import model_folder
-    from dalle_edu.files import load_weights
 
     folder = model_folder(model)
     config = read_config(folder / "config.toml").dvae
     vae = load_weights(DiscreteVAE(config), folder / "dvae.safetensors")
     about = {"grid": list(config.grid), "vocabulary": config.vocabulary, "image_size": config.image_size}
-    return vae, about | {"dvae": encoder_digest(vae)}
-
-
-def encoder_digest(vae: DiscreteVAE) -> str:
-    """A short hash of the weights that decide the tokens: equal ones give equal tokens."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    for name, tensor in sorted(vae.state_dict().items()):
-        if not name.startswith("decoder."):
-            digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return vae, about | {"dvae": weights_digest(vae, without="decoder.")}

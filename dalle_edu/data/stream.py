@@ -25,7 +25,6 @@ Threads unpack the pictures (Pillow lets others run meanwhile) while the model c
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 import warnings
@@ -182,18 +181,9 @@ def gathered(state: dict) -> dict:
     """The state of all processes of a run as one, from each one's own; all must call it. Alone, the same."""
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return state
-    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-    text = torch.frombuffer(bytearray(json.dumps(state["lanes"]).encode()), dtype=torch.uint8).to(device)
-    lengths = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(dist.get_world_size())]
-    dist.all_gather(lengths, torch.tensor([len(text)], device=device))
-    padded = torch.zeros(int(max(lengths)), dtype=torch.uint8, device=device)
-    padded[: len(text)] = text
-    texts = [torch.empty_like(padded) for _ in lengths]
-    dist.all_gather(texts, padded)
-    lanes: dict = {}
-    for each, length in zip(texts, lengths, strict=True):
-        lanes |= json.loads(bytes(each[: int(length)].tolist()))
-    return state | {"lanes": lanes}
+    each: list = [None] * dist.get_world_size()
+    dist.all_gather_object(each, state["lanes"])
+    return state | {"lanes": {number: lane for lanes in each for number, lane in lanes.items()}}
 
 
 class _Lane:

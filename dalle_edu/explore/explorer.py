@@ -106,7 +106,7 @@ class Explorer:
             alt=html.escape(self.alt),
             still=still,
             width=width // 2 if width > 640 else width,
-            data=_inside_script_tag(self.json),
+            data=inside_script_tag(self.json),
             kit=packed(_FOLDER / "kit.js"),
             colours=json.dumps(COLOURS, separators=(",", ":")),
             height=int(self.height or 0),
@@ -129,7 +129,7 @@ def picture_uri(image, scale: int = 1) -> str:
     return "data:image/png;base64," + base64.b64encode(small_png(picture)).decode()
 
 
-def _inside_script_tag(text: str) -> str:
+def inside_script_tag(text: str) -> str:
     """JSON in which nothing can end the `<script>` around it; a JSON parser reads the same values."""
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 

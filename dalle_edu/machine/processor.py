@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from dalle_edu.machine.workers import cores
+from dalle_edu.machine.workers import cores, threads
 
 # What makes matrix products fast, as /proc/cpuinfo names it; the last four are for 16 bits.
 UNITS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
@@ -62,17 +62,6 @@ def memory() -> int | None:
     with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
         sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
     return min(sizes, default=None)
-
-
-@contextlib.contextmanager
-def threads(count: int):
-    """PyTorch computes on `count` threads inside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def best_rate(call: Callable[[], object], work: float, seconds: float) -> float:

@@ -72,14 +72,19 @@ def may_stop() -> None:
 
 
 @contextlib.contextmanager
-def one_thread():
-    """PyTorch computes on one thread inside: the same bits whatever the machine has, and no waiting."""
+def threads(count: int):
+    """PyTorch computes on `count` threads inside."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def one_thread():
+    """PyTorch computes on one thread inside: the same bits whatever the machine has, and no waiting."""
+    return threads(1)
 
 
 def in_order(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from dalle_edu.explore.explorer import packed
+from dalle_edu.explore.explorer import inside_script_tag, packed
 
 FOLDER = Path(__file__).parent / "js"
 KIT = Path(__file__).parents[1] / "explore"
@@ -55,9 +55,7 @@ def style() -> str:
 def box(told: dict, base: str) -> str:
     """A box to draw in, as HTML. `told`: what `export` returned; `base`: the folder of the files, seen from
     the page. Its script stands at its end, so that it wakes at once."""
-    data = json.dumps(told | {"base": base}, ensure_ascii=False, separators=(",", ":"))
-    for sign, code in (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")):
-        data = data.replace(sign, code)
+    data = inside_script_tag(json.dumps(told | {"base": base}, ensure_ascii=False, separators=(",", ":")))
     example = told["example"]
     alt = STILL_ALT.format(prompt=example["prompt"], side=told["size"])
     return (

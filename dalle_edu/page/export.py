@@ -22,6 +22,7 @@ from dalle_edu.data.scenes import captions as scene_captions
 from dalle_edu.data.words import KnownWords
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.errors import ReaderError
+from dalle_edu.explore.codebook import code_pictures
 from dalle_edu.files import replacing, write_text
 from dalle_edu.page.bundle import box, page, script
 
@@ -67,7 +68,7 @@ def describe(model: DrawingModel, weights: bytes) -> dict:
         "guidable": model.config.dalle_recipe.caption_dropout > 0,
         "ranks": model.clip is not None,
         "source": model.source,
-        "codes": base64.b64encode(_bytes(code_pictures(model)).numpy().tobytes()).decode(),
+        "codes": base64.b64encode(_bytes(all_codes(model)).numpy().tobytes()).decode(),
         "example": {
             "prompt": prompt,
             "tokens": drawing.tokens[0].tolist(),
@@ -132,13 +133,10 @@ def page_config(model: DrawingModel) -> dict:
     }
 
 
-def code_pictures(model: DrawingModel) -> Tensor:
+def all_codes(model: DrawingModel) -> Tensor:
     """What each code looks like among its likes: (vocabulary, side, side, 3) in [0, 1]."""
-    codes = torch.arange(model.config.dvae.vocabulary)
-    side = model.config.dvae.downsampling
-    grids = codes[:, None, None].expand(-1, 3, 3)
-    pictures = torch.cat([model.vae.decode(some) for some in grids.split(128)])
-    return pictures[:, :, side : 2 * side, side : 2 * side].permute(0, 2, 3, 1)
+    codes = torch.arange(model.config.dvae.vocabulary).split(128)
+    return torch.cat([code_pictures(model.vae.decode, some) for some in codes]).permute(0, 2, 3, 1)
 
 
 def licence(model: DrawingModel) -> str:

@@ -41,7 +41,10 @@ def state_of(
     model: nn.Module, optimizers: list[torch.optim.Optimizer], average: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """The tensors of a run by name: "model.NAME", "average.NAME", and "optimizer.state.NAME.MOMENT"."""
-    moments = get_optimizer_state_dict(model, optimizers, options=FLAT)
+    return _state(model, get_optimizer_state_dict(model, optimizers, options=FLAT), average)
+
+
+def _state(model: nn.Module, moments: Mapping[str, Any], average: Mapping[str, Tensor]) -> dict[str, Tensor]:
     state = {f"model.{name}": tensor for name, tensor in get_model_state_dict(model).items()}
     state |= {f"average.{name}": tensor for name, tensor in average.items()}
     return state | {f"optimizer.{k}": v for k, v in moments.items() if isinstance(v, Tensor)}
@@ -73,7 +76,8 @@ def read_checkpoint(
     Raises ReaderError where files are missing or cut short, and where they are of another model.
     """
     stored = _stored_names(folder)
-    state = state_of(model, optimizers, average)
+    moments = get_optimizer_state_dict(model, optimizers, options=FLAT)
+    state = _state(model, moments, average)
     differing = sorted(stored.keys() ^ state.keys()) or [
         name for name, tensor in state.items() if tuple(tensor.shape) != stored[name]
     ]
@@ -87,7 +91,6 @@ def read_checkpoint(
             load(state, storage_reader=HuggingFaceStorageReader(str(folder)))
     except CheckpointException as error:
         raise ReaderError(f"{folder} is damaged ({first_line(error)}): train again.") from error
-    moments = get_optimizer_state_dict(model, optimizers, options=FLAT)
     moments |= _part(state, "optimizer.")
     set_model_state_dict(model, _part(state, "model."))
     set_optimizer_state_dict(model, optimizers, moments, options=FLAT)

@@ -44,13 +44,17 @@ class Folder:
         """Where a part is trained."""
         return self.out / f"training-{part}"
 
+    def checkpoint(self, part: str) -> Path:
+        """What says which checkpoint a part goes on from."""
+        return self.work(part) / "checkpoint.json"
+
     def trained(self, part: str) -> Path:
         """How a finished part was trained."""
         return self.out / f"{part}.trained.toml"
 
     def check(self, part: str, resume: bool) -> None:
         """Raises ReaderError where training the part cannot begin, or go on, here."""
-        checkpoint = self.work(part) / "checkpoint.json"
+        checkpoint = self.checkpoint(part)
         started = self.trained(part).exists() or checkpoint.exists()
         started = started or (part != "decoder" and self.weights(part).exists())
         if not resume and started:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+Result = TypeVar("Result")
 
 
 def rank() -> int:
@@ -25,6 +28,16 @@ def first_only(action: Callable[[], object]) -> None:
         action()
     if dist.is_initialized():
         dist.barrier()
+
+
+def first_then_others(action: Callable[[], Result]) -> Result:
+    """What `action` gives on this process, after the first has done it: so that what it keeps in a file is
+    made once, and read by the others."""
+    if rank() == 0:
+        result = action()
+    if dist.is_initialized():
+        dist.barrier()
+    return result if rank() == 0 else action()
 
 
 def mean_over_processes(parts: Mapping[str, float], device: torch.device) -> dict[str, float]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,7 +24,15 @@ from dalle_edu.data.mixture import Mixture, mixture
 from dalle_edu.data.vary import crop_filled  # noqa: F401 (its name before it had a room of its own)
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError, unknown_name
-from dalle_edu.files import load_weights, read_history, read_tensors, rounded, write_tensors, write_text
+from dalle_edu.files import (
+    load_weights,
+    read_history,
+    read_tensors,
+    rounded,
+    weights_digest,
+    write_tensors,
+    write_text,
+)
 from dalle_edu.machine.processor import machine
 from dalle_edu.parallel import recompute
 from dalle_edu.reranking import build_clip
@@ -34,7 +42,7 @@ from dalle_edu.train.distributed import Recorded, shared_loss, spread, started_b
 from dalle_edu.train.folder import PARTS, Folder
 from dalle_edu.train.lock import alone
 from dalle_edu.train.loop import Run, train
-from dalle_edu.train.processes import count, first_only, rank
+from dalle_edu.train.processes import count, first_only, first_then_others, rank
 from dalle_edu.train.stages import (
     Stage,
     clip_stage,
@@ -81,8 +89,7 @@ def _train_part(part, config_name, out, sources, resume, progress, until, device
     used = folder.sources(config, part, sources)
     data = mixture(used, config.dvae.image_size, progress=progress and rank() == 0)
     first_only(lambda: folder.begin(source, sources))  # not before all that can be wrong was looked at
-    first_only(lambda: folder.tokenizer(config, data))
-    tokenizer = folder.tokenizer(config, data)
+    tokenizer = first_then_others(lambda: folder.tokenizer(config, data))
     torch.manual_seed(training.seed)
     stage = make_stage(part, config, data, tokenizer, folder, device, fresh=not resume)
     shape = getattr(config, "dvae" if part == "decoder" else part)
@@ -132,9 +139,8 @@ def make_stage(
     else:
         vae = load_weights(DiscreteVAE(config.dvae), folder.weights("dvae")).to(device)
         kept = folder.work("dalle") / "tokens.safetensors"
-        if not whole:
-            first_only(lambda: precomputed_tokens(vae, data, kept))
-        tokens = precomputed_tokens(vae, data, kept)
+        make = partial(precomputed_tokens, vae, data, kept)
+        tokens = make() if whole else first_then_others(make)
         recipe = config.dalle_recipe
         if spreads and not recipe.appearance:  # never whole, on any process
             with torch.device("meta"), Recorded() as recorded:
@@ -183,12 +189,7 @@ def publish(folder: Path, target: Path, precision: torch.dtype = torch.float16) 
 def precomputed_tokens(vae: DiscreteVAE, data: Mixture, path: Path) -> Tensor:
     """The tokens of all pictures, (N, height * width), computed once and kept in `path` while encoder and
     data stay the same."""
-    digest = hashlib.sha256(data.fingerprint().encode())
-    for name, tensor in sorted(vae.state_dict().items()):
-        if name.startswith("decoder."):  # which may go on being trained: it has no say in the tokens
-            continue
-        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-    key = digest.hexdigest()[:16]
+    key = weights_digest(vae, without="decoder.", start=data.fingerprint().encode())
     # A file that is damaged is made anew, like one that is missing.
     with contextlib.suppress(SafetensorError, FileNotFoundError), safe_open(path, framework="pt") as file:
         if (file.metadata() or {}).get("key") == key:

@@ -70,7 +70,7 @@ def dvae_stage(vae: DiscreteVAE, data: Mixture, recipe: DvaeRecipe, batch_size: 
     side = (recipe.crop or vae.config.image_size) // vae.config.downsampling
     numbers = vae.config.vocabulary * side**2  # a Gumbel number for each code at each place
     squares = _squares(vae, data, recipe, batch_size)
-    return Stage(vae, squares, _alone, compute, noise=lambda items: items * numbers)
+    return Stage(vae, squares, _as_drawn, compute, noise=lambda items: items * numbers)
 
 
 def start_patches(vae: DiscreteVAE, data: Mixture, seed: int) -> None:
@@ -93,7 +93,7 @@ def decoder_stage(vae: DiscreteVAE, data: Mixture, recipe: DvaeRecipe, batch_siz
         reconstruction = model.reconstruction_loss(images, codes)
         return {"loss": reconstruction, "reconstruction": reconstruction}
 
-    return Stage(vae, _squares(vae, data, recipe, batch_size), _alone, compute)
+    return Stage(vae, _squares(vae, data, recipe, batch_size), _as_drawn, compute)
 
 
 def clip_stage(
@@ -116,7 +116,7 @@ def clip_stage(
     def compute(model: nn.Module, seen: tuple[Tensor, ...], step: int, generator: torch.Generator):
         return model.loss(*seen)
 
-    return Stage(clip, batch, lambda pairs, step, generator: pairs, compute, splits=False)
+    return Stage(clip, batch, _as_drawn, compute, splits=False)
 
 
 def dalle_stage(
@@ -184,18 +184,20 @@ def _squares(vae: DiscreteVAE, data: Mixture, recipe: DvaeRecipe, batch_size: in
     """The batches of dVAE and decoder: pictures, or squares of them."""
     crop, device = recipe.crop or vae.config.image_size, _device(vae)
 
-    def batch(step: int, generator: torch.Generator) -> Tensor:
+    def batch(step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         images = data.images(data.draw(batch_size, generator))
         if recipe.varied:
-            return varied_crops(images, crop, generator).to(device)
-        return crop_filled(images, crop, vae.config.downsampling, generator).to(device)
+            squares = varied_crops(images, crop, generator)
+        else:
+            squares = crop_filled(images, crop, vae.config.downsampling, generator)
+        return (squares.to(device),)
 
     return batch
 
 
-def _alone(images: Tensor, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+def _as_drawn(batch: tuple[Tensor, ...], step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
     """What is seen is the batch itself."""
-    return (images,)
+    return batch
 
 
 def _device(model: nn.Module) -> torch.device:

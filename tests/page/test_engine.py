@@ -12,7 +12,7 @@ from dalle_edu.data import EmojiPictures
 from dalle_edu.data.scenes import FAMILIES, captions
 from dalle_edu.data.words import KnownWords
 from dalle_edu.masks import KINDS, picture_lags
-from dalle_edu.page.export import code_pictures, weights_file
+from dalle_edu.page.export import all_codes, weights_file
 from dalle_edu.sampling import guided, sample_tokens
 
 HERE = Path(__file__).parent
@@ -122,7 +122,7 @@ def test_the_page_guides_as_the_library_does(tmp_path):
 
 def test_a_code_is_pictured_as_the_decoder_paints_it_among_its_likes():
     model = loaded_model()
-    found = code_pictures(model)
+    found = all_codes(model)
     side = model.config.dvae.downsampling
     assert found.shape == (model.config.dvae.vocabulary, side, side, 3)
     whole = model.vae.decode(torch.full((1, 3, 3), 5))[0]

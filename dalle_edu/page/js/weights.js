@@ -1,5 +1,5 @@
 // The file of weights: safetensors, which is the length of a JSON header (8 bytes), the header, and the numbers.
-// Numbers of 16 bits (F16) come as 32; rows of bytes (I8) are multiplied by the scale of their row, NAME.scale.
+// Numbers of 16 bits (F16) come as 32.
 
 // A number of 16 bits: sign, 5 bits of exponent, 10 of fraction.
 function half(bits) {
@@ -22,25 +22,14 @@ export function readWeights(buffer) {
   const size = Number(new DataView(buffer).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, size)));
   const { __metadata__: said, ...entries } = header;
-  const kinds = { F32: Float32Array, F16: Uint16Array, I8: Int8Array, U8: Uint8Array };
+  const kinds = { F32: Float32Array, F16: Uint16Array, U8: Uint8Array };
   const tensors = {};
   for (const [name, { dtype, shape, data_offsets: offsets }] of Object.entries(entries)) {
     const bytes = buffer.slice(8 + size + offsets[0], 8 + size + offsets[1]);
     const numbers = new kinds[dtype](bytes);
     tensors[name] = { shape, values: dtype === 'F16' ? fromHalves(numbers) : numbers };
   }
-  for (const [name, tensor] of Object.entries(tensors)) {
-    const scale = tensors[name + '.scale'];
-    if (scale) {
-      tensor.values = scaled(tensor.values, scale.values);
-    }
-  }
   return { config: JSON.parse(said.model), tensors };
-}
-
-function scaled(levels, scales) {
-  const columns = levels.length / scales.length;
-  return Float32Array.from(levels, (level, i) => level * scales[Math.floor(i / columns)]);
 }
 
 // The tensor `name` as what `linear` takes; a convolution's kernel (rows, channels, k, k) is a matrix as well.
