@@ -1,7 +1,7 @@
 # make book     set up, run every chapter, build the book, say where it is
 # make lab      open the book in JupyterLab
 # make draw     PROMPT="a red apple": draw pictures for a sentence
-# make test     set up, look over the code, run the tests and every notebook
+# make test     set up, look over the code, run the tests and every notebook (WORKERS=1: one after the other)
 # make lint     look over the code only: style, JavaScript, types
 # make fuzz     a million damaged files, odd arguments and command lines (an hour; CASES=100000 for fewer)
 # make kills    kill -9 at two hundred random moments (KILLS=20 for fewer)
@@ -20,9 +20,11 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 INSTALLED := $(VENV)/.installed
 JAVASCRIPT := dalle_edu/explore dalle_edu/page tests/explore tests/page
 
+# Chapters and tests do not wait for each other, so each has one thread and as many run as there are cores (publish/run.py).
+test: export OMP_NUM_THREADS ?= 1
 # The figures of the book are those of a laptop with two cores: what is trained in it depends on the number of threads in
 # its last digits. Drawing uses the cores there are: DALLE_EDU_WORKERS says another number.
-book lab test notebook: export OMP_NUM_THREADS ?= 2
+lab notebook: export OMP_NUM_THREADS ?= 2
 # A notebook shows its figures itself; a backend from outside would take them away.
 unexport MPLBACKEND
 # Nothing is fetched while the book runs or is tested.
@@ -66,8 +68,10 @@ lint: $(INSTALLED)
 	"$(BIN)/oxfmt" --check $(JAVASCRIPT)
 	"$(BIN)/mypy"
 
+# A file's tests stay together, for a notebook's cells share their kernel; four at once take up to 12 GiB of memory.
+WORKERS ?= auto --maxprocesses 4
 test: $(INSTALLED) lint
-	"$(BIN)/python" -m pytest tests book --nbval --nbval-current-env --nbval-cell-timeout 300 \
+	"$(BIN)/python" -m pytest tests book -n $(WORKERS) --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 300 \
 		--nbval-sanitize-with tests/book/sanitize.cfg
 
 CASES ?= 1000000

@@ -11,10 +11,13 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -94,25 +97,31 @@ def changes(source: str) -> str | None:
 def judge(answer: Answer, seconds: float = SECONDS, memory: int = MEMORY, seed: int = SEED) -> Verdict:
     """Runs `answer` in a process of its own and returns the verdict of its check.
 
-    A process that outlives `seconds` is ended, one that wants more than `memory` bytes gets an error; both,
-    and one that dies, are a verdict too.
+    An answer that computes for more than `seconds` of processor time is ended, and so is one that waits; one
+    that wants more than `memory` bytes gets an error. These, and a process that dies, are verdicts too.
+    (Where the system cannot count a process's seconds, on Windows, those of the clock decide.)
     """
     for cell in answer.cells:
         reason = refused(cell)
         if reason:
             return Verdict(False, reason)
     secret = os.urandom(16).hex()
-    job = {**answer.__dict__, "memory": memory, "seed": seed, "secret": secret}
+    limits = {"seconds": seconds, "memory": memory}
+    job = {**answer.__dict__, **limits, "seed": seed, "secret": secret}
+    stopped = Verdict(False, f"your code was stopped: it took longer than {seconds:g} seconds.")
+    at_most = 1.5 * seconds + 20  # by the clock: the libraries are loaded first, and others may use the cores
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with tempfile.TemporaryDirectory() as empty:
         command = [sys.executable, "-P", "-m", "dalle_edu.course.judge"]
         try:
             done = subprocess.run(
-                command, input=json.dumps(job), cwd=empty, env=environment, timeout=seconds,
+                command, input=json.dumps(job), cwd=empty, env=environment, timeout=at_most,
                 capture_output=True, text=True, encoding="utf-8",
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return Verdict(False, f"your code was stopped: it took longer than {seconds:g} seconds.")
+            return stopped
+    if done.returncode and done.returncode == -getattr(signal, "SIGXCPU", 0):
+        return stopped
     for line in done.stdout.splitlines():
         if line.startswith(secret):
             verdict = json.loads(line.removeprefix(secret))
@@ -158,12 +167,14 @@ def _other_inputs(module, seed: int):
         module.torch = before
 
 
-def _limit(memory: int) -> None:
+def _limit(seconds: float, memory: int) -> None:
     try:
         import resource
-    except ImportError:  # Windows has no such limit: there, use a container
+    except ImportError:  # Windows has no such limits: there, use a container
         return
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    ends = math.ceil(time.process_time() + seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (ends, ends + 1))
 
 
 def _shut(folders: Sequence[str]) -> None:
@@ -186,7 +197,7 @@ def _shut(folders: Sequence[str]) -> None:
 
 def _child() -> None:
     job = json.loads(sys.stdin.read())
-    secret, memory, seed = job.pop("secret"), job.pop("memory"), job.pop("seed")
+    secret, seconds, memory, seed = (job.pop(name) for name in ("secret", "seconds", "memory", "seed"))
     answer = Answer(**job | {"cells": tuple(job["cells"])})
     way_back = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the answer prints is nobody's verdict
@@ -202,7 +213,7 @@ def _child() -> None:
     module = importlib.import_module(f"dalle_edu.exercises.{answer.module}")
     before = dict(vars(module))
     torch.set_num_threads(1)
-    _limit(memory)
+    _limit(seconds, memory)
     _shut([sys.prefix, sys.base_prefix, os.path.dirname(dalle_edu.__file__)])
     verdict = judge_here(answer, seed)
     changed = [name for name in before if name != "torch" and vars(module).get(name) is not before[name]]

@@ -29,7 +29,6 @@ from dalle_edu.sampling import sample_tokens
 from dalle_edu.scale import dalle_parts, parts
 
 TIMES = Path(__file__).with_name("times.json")
-BOOK_NEEDS = 3 * 2**30  # bytes: the most that a chapter takes
 DRAWN, TRAINED = 64, 4  # samples and pictures of the small pieces of work
 
 
@@ -158,7 +157,7 @@ def advice(speed: Speed, memory: int | None = None, cuda: bool = False, card: bo
             f"PyTorch has {torch.get_num_threads()} threads for {cores()} cores: set "
             f"OMP_NUM_THREADS={cores()}, for threads that wait for each other are slow."
         )
-    if memory is not None and memory < BOOK_NEEDS:
+    if memory is not None and memory < processor.CHAPTER_NEEDS:
         said.append(
             f"There are {memory / 2**30:.1f} GiB of memory, and the largest chapters take up to 3: close "
             "other programs before you run the book."

@@ -18,6 +18,7 @@ import torch
 
 from dalle_edu.machine.workers import cores, threads
 
+CHAPTER_NEEDS = 3 * 2**30  # bytes of memory: the most that a chapter of the book takes
 # What makes matrix products fast, as /proc/cpuinfo names it; the last four are for 16 bits.
 UNITS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
 # The larger product is one of training (a batch's positions by an MLP's weight), the smaller fits any cache.

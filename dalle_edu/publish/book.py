@@ -1,15 +1,13 @@
 """The book as a site, and in JupyterLab: what `dalle-edu book` and `dalle-edu lab` do.
 
 The chapters are stored with their outputs, so the site can be built in seconds. `build(run=True)` runs every
-chapter first, in a copy under `book/_build/run`, and keeps what it ran until chapter or package change.
+chapter first (`publish/run.py`), in a copy under `book/_build/run`.
 """
 
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 from importlib.metadata import metadata
 from importlib.util import find_spec
@@ -18,7 +16,6 @@ from pathlib import Path
 from dalle_edu.errors import ReaderError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_LONGEST_CELL = 300  # seconds; a chapter takes two minutes at most
 
 
 def folder() -> Path:
@@ -55,11 +52,12 @@ def build(run: bool = False) -> Path:
     _need("the site", "sphinx", "myst_nb", "sphinx_book_theme", "sphinx_copybutton")
     source, site = book, book / "_build" / "html"
     if run:
-        _need("running the chapters", "nbclient", "nbformat", "ipykernel")
+        _need("running the chapters", "nbconvert", "ipykernel")
         source = book / "_build" / "run"
         _copy_pages(book, source)
-        for notebook in chapters(book):
-            _run_chapter(notebook, source / notebook.relative_to(book))
+        from dalle_edu.publish.run import run_chapters
+
+        run_chapters({notebook: source / notebook.relative_to(book) for notebook in chapters(book)})
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-E", "-q"]
     done = subprocess.run([*command, str(source), str(site)], capture_output=True, text=True)
     if done.returncode:
@@ -108,52 +106,3 @@ def _copy_pages(book: Path, target: Path) -> None:
     for old in chapters(target):
         if not (book / old.relative_to(target)).exists():
             old.unlink()
-
-
-def _run_chapter(notebook: Path, target: Path) -> None:
-    """Runs `notebook` and stores it as `target`, unless that was done and nothing changed since."""
-    import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError
-
-    key = _state(notebook)
-    stamp = target.with_suffix(".key")
-    if target.exists() and stamp.exists() and stamp.read_text() == key:
-        print(f"{notebook.stem}: unchanged", flush=True)
-        return
-    print(f"{notebook.stem}: running", end="", flush=True)
-    start = time.perf_counter()
-    content = nbformat.read(notebook, as_version=4)
-    client = NotebookClient(
-        content,
-        timeout=_LONGEST_CELL,
-        record_timing=False,
-        resources={"metadata": {"path": str(notebook.parent)}},
-    )
-    # A backend from outside would take the figures away from the notebook.
-    outside = os.environ.pop("MPLBACKEND", None)
-    try:
-        client.execute()
-    except CellExecutionError as error:
-        print()
-        raise ReaderError(f"{notebook.name} stopped: {error.ename}: {error.evalue}\n{error}") from error
-    except CellTimeoutError as error:
-        print()
-        raise ReaderError(f"A cell of {notebook.name} took longer than {_LONGEST_CELL} seconds.") from error
-    finally:
-        if outside is not None:
-            os.environ["MPLBACKEND"] = outside
-    target.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(content, target)
-    stamp.write_text(key)
-    print(f", {time.perf_counter() - start:.0f} s", flush=True)
-
-
-def _state(notebook: Path) -> str:
-    """A hash of all that the outputs of `notebook` depend on here: itself, the package and its weights."""
-    digest = hashlib.sha256(notebook.read_bytes())
-    for path in sorted(_PACKAGE.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
-            digest.update(str(path.relative_to(_PACKAGE)).encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from dalle_edu.errors import ReaderError
 from dalle_edu.files import (  # noqa: F401 (who trains also loads, and the chapters import both from here)
@@ -152,9 +153,9 @@ class Run:
             # A young average trusts new weights more: with a fixed decay it would remember the random start
             # for long.
             decay = min(config.weight_average, (1 + self.step) / (10 + self.step))
-            with torch.no_grad():
-                for name, parameter in self.model.named_parameters():
-                    self.average[name].lerp_(parameter, 1 - decay)
+            now = dict(self.model.named_parameters())
+            move = get_ema_multi_avg_fn(decay)
+            move([self.average[name] for name in now], list(now.values()), self.step)
         self.step += 1
         return parts
 

@@ -14,7 +14,7 @@ from PIL import Image
 from dalle_edu.errors import ReaderError
 from dalle_edu.explore import Explorer
 from dalle_edu.explore.figures import small_png
-from dalle_edu.publish import book
+from dalle_edu.publish import book, run
 
 BOOK = Path(__file__).parents[2] / "book"
 
@@ -176,7 +176,6 @@ def test_running_builds_from_fresh_outputs_once_and_leaves_the_chapters_alone(
     small_book, monkeypatch, capsys
 ):
     monkeypatch.setattr(book, "folder", lambda: small_book)
-    monkeypatch.setattr(book, "_state", lambda path: str(path.stat().st_mtime_ns))
     notebook = small_book / "01-autoencoders.ipynb"
     content = a_chapter()
     content.cells[1].source, content.cells[2].source = "print('made', 'now')", "6 * 7"
@@ -197,3 +196,25 @@ def test_a_chapter_that_fails_stops_the_book_with_its_name_and_its_error(small_b
     nbformat.write(content, small_book / "01-autoencoders.ipynb")
     with pytest.raises(ReaderError, match="01-autoencoders.ipynb stopped: ZeroDivisionError"):
         book.build(run=True)
+
+
+def test_two_chapters_run_at_the_same_time(tmp_path, monkeypatch):
+    """Each waits until the other has begun."""
+    monkeypatch.setattr(run, "at_once", lambda: 2)
+    wait = "import pathlib, time\npathlib.Path('{}').touch()\nend = time.monotonic() + 60\n"
+    wait += "while not pathlib.Path('{}').exists() and time.monotonic() < end:\n    time.sleep(0.05)\n"
+    wait += "print('met' if time.monotonic() < end else 'alone')"
+    for mine, other in (("a", "b"), ("b", "a")):
+        content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(wait.format(mine, other))])
+        nbformat.write(content, tmp_path / f"{mine}.ipynb")
+    run.run_chapters({tmp_path / f"{name}.ipynb": tmp_path / "out" / f"{name}.ipynb" for name in "ab"})
+    for name in "ab":
+        (cell,) = nbformat.read(tmp_path / "out" / f"{name}.ipynb", as_version=4).cells
+        assert cell.outputs[0].text == "met\n"
+
+
+def test_as_many_chapters_run_as_there_are_cores_and_memory(monkeypatch):
+    monkeypatch.setattr(run, "cores", lambda: 4)
+    for gigabytes, expected in ((24, 4), (8, 2), (2, 1), (None, 1)):
+        monkeypatch.setattr(run, "memory", lambda size=gigabytes: size and size * 2**30)
+        assert run.at_once() == expected
