@@ -10,6 +10,7 @@ to build theirs.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -83,6 +84,7 @@ def stored_bytes(forward: Callable[[], Tensor]) -> int:
 def peak_bytes(action: Callable[[], object]) -> int:
     """The most bytes of the processor's memory that tensors take during `action()`, beyond what was there
     before, by PyTorch's own count of allocations: the same however busy the machine is."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or it tells of every GPU that is not there
     with torch.profiler.profile(profile_memory=True) as profile:
         action()
     now = most = 0

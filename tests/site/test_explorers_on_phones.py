@@ -7,12 +7,15 @@ import torch
 from axe_playwright_python.sync_playwright import Axe
 from toy import loaded_model
 
+from dalle_edu.configs import read_config
 from dalle_edu.explore import (
     best_of_explorer,
+    budget_explorer,
     dials_explorer,
     film_explorer,
     latent_explorer,
     mask_explorer,
+    scale_explorer,
     similarity_explorer,
     simplex_explorer,
     tile_explorer,
@@ -40,6 +43,8 @@ MAKE = {
     "simplex": lambda: simplex_explorer([1.0, 0.5, 0.0]),
     "tiles": lambda: tile_explorer(sides=(8, 12), text_length=4, largest=16),
     "token losses": lambda: token_loss_explorer(["a"], PICTURES[:1], {"model": NATS}),
+    "budget": lambda: budget_explorer(read_config("paper-12b")),
+    "scales": lambda: scale_explorer([torch.rand(50, generator=GENERATOR) * 2.0**-k for k in (0, 9, 30)]),
     "best of": lambda: best_of_explorer("a star", PICTURES, torch.rand(6, generator=GENERATOR), n=3),
 }
 
