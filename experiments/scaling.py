@@ -6,11 +6,8 @@ draws four captions. The whole is done with three seeds: other first weights, ot
 half as large as the shipped model's, 32 x 32 pixels, which the same dVAE writes as 8 x 8 tokens, so that a
 run takes a minute and the small models reach their limit. The learning rate stays level after the warm-up,
 so that no point of a curve is favoured by a schedule that ends there; what is measured are the averaged
-weights. Chapter 9 opens with the file (`--out experiments/10-crossing.json`). It takes about ten minutes of
-one core. Chapter 10's is of whole pictures, wider models and one seed:
-
-    --widths 16 32 64 --seeds 0 --image-size 64 --text-length 24 --teraflops 1.2 --halvings 5
-    --out experiments/10-scaling.json
+weights. Chapters 9 and 10 show the file (`--out experiments/10-crossing.json`). It takes about eleven minutes
+of one core.
 """
 
 import argparse
