@@ -6,8 +6,8 @@ side of the picture and T the size that the model sees:
     dVAE         any square of s pixels, brought to 9/8 T ... 12/8 T, then any window of T, half mirrored
     transformer  a square of s pixels near the middle, brought to T ... 9/8 T, then any window of T
 
-Near the middle: it begins between 3/8 and 5/8 of the way. Pictures of the transformer are not mirrored, for
-its captions speak of left and right.
+Near the middle: it begins between 3/8 and 5/8 of the way, the latter left out. Pictures of the transformer
+are not mirrored: there may be writing in them, says the paper, and captions speak of left and right.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import torch
 from dalle_edu.data.pictures import check_size
 from dalle_edu.data.shards import picture_and_caption
 from dalle_edu.data.tables import caption_of
+from dalle_edu.data.vary import crop_filled
 from dalle_edu.errors import ReaderError, unknown_name
 
 CROPS = ("centre", "dvae", "dalle")
@@ -30,10 +31,15 @@ TOKENS = ".tokens.npy"  # how the name of a file of tokens ends
 
 @dataclass(frozen=True)
 class PictureReader:
-    """Pictures as float32 `(3, size, size)` in [0, 1]. `crop`: "centre", "dvae" or "dalle" (see above)."""
+    """Pictures as float32 `(3, size, size)` in [0, 1]. `crop`: "centre", "dvae" or "dalle" (see above).
+
+    With `window` only a square of so many pixels out of it, the most varied of four (`crop_filled`):
+    `(3, window, window)`.
+    """
 
     size: int
     crop: str = "centre"
+    window: int = 0
 
     def __post_init__(self):
         check_size(self.size)
@@ -42,10 +48,15 @@ class PictureReader:
 
     def __call__(self, sample: dict, own: random.Random) -> tuple[torch.Tensor, str]:
         if self.crop == "centre":
-            return picture_and_caption(sample, self.size)
-        return picture_and_caption(
-            sample, self.size, lambda picture, size: random_square(picture, size, self.crop, own)
-        )
+            image, caption = picture_and_caption(sample, self.size)
+        else:
+            image, caption = picture_and_caption(
+                sample, self.size, lambda picture, size: random_square(picture, size, self.crop, own)
+            )
+        if self.window:
+            generator = torch.Generator().manual_seed(own.getrandbits(62))
+            image = crop_filled(image[None], self.window, 1, generator)[0]
+        return image, caption
 
 
 @dataclass(frozen=True)
@@ -99,4 +110,9 @@ def random_square(picture, size: int, crop: str, own: random.Random):
 
 
 def _start(room: int, anywhere: bool, own: random.Random) -> int:
-    return own.randint(0, room) if anywhere else own.randint(3 * room // 8, max(3 * room // 8, 5 * room // 8))
+    # The listing's `tf.random.uniform` never gives its upper bound, max(3 room // 8 + 1, 5 room // 8).
+    return (
+        own.randint(0, room)
+        if anywhere
+        else own.randrange(3 * room // 8, max(3 * room // 8 + 1, 5 * room // 8))
+    )

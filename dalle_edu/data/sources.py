@@ -9,6 +9,7 @@ from dalle_edu.configs.checked import Count, Positive, Switch, Text, Whole, chec
 from dalle_edu.data.emoji import RENDERINGS
 from dalle_edu.data.scenes import FAMILIES
 from dalle_edu.data.splits import HELD_OUT
+from dalle_edu.data.stream import BUFFER
 from dalle_edu.data.things import KINDS as THINGS
 from dalle_edu.errors import ReaderError, unknown_name
 
@@ -18,7 +19,7 @@ USED = {  # what a source of each kind may say, besides its kind and weight
     "scenes": {"family", "length", "seed", "balance", "wordings"},
     "things": {"family", "length", "seed", "balance"},
     "folder": {"path", "balance"},
-    "shards": {"path", "balance"},
+    "shards": {"path", "buffer"},
 }
 
 
@@ -39,6 +40,7 @@ class Source:
     seed: Whole = 0
     wordings: Switch = False
     path: Text = "-"
+    buffer: Count = BUFFER
 
 
 def check_source(source: Mapping[str, Any]) -> Mapping[str, Any]:

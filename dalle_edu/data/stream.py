@@ -36,8 +36,9 @@ import torch
 import torch.distributed as dist
 
 from dalle_edu.data.shards import expand, samples_of
-from dalle_edu.errors import ReaderError, ReaderWarning, check_whole
+from dalle_edu.errors import ReaderError, ReaderWarning, check_whole, first_line
 
+BUFFER = 4096  # samples that wait to be drawn from, unless another number is asked for
 MOST_LANES = 16  # unless more are asked for; each holds one file open
 NAMED = 20  # of a lane's broken samples; the others are counted
 # From a sample of `samples_of` and the randomness that is its own to what a batch is made of.
@@ -63,7 +64,7 @@ class ShardStream:
         batch_size: int,
         *,
         seed: int = 0,
-        buffer: int = 4096,
+        buffer: int = BUFFER,
         lanes: int | None = None,
         rank: int = 0,
         world_size: int = 1,
@@ -126,7 +127,12 @@ class ShardStream:
                 f"The state lacks lane {missing[0]}: it is of one process of several; gather it from all."
             )
         self._settle()
-        self._lanes = [_Lane(number, self, state["lanes"][str(number)]) for number in self._mine]
+        try:
+            self._lanes = [_Lane(number, self, state["lanes"][str(number)]) for number in self._mine]
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise ReaderError(
+                f"The state of the shards is damaged ({first_line(error)}): train again."
+            ) from None
         self.step, self._said = state["step"], self.broken
 
     @property

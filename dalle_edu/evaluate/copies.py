@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dalle_edu.configs.schema import Config
 from dalle_edu.data import EmojiPictures, Scenes
 from dalle_edu.data.emoji import combination
 from dalle_edu.data.mixture import Mixture, mixture
 from dalle_edu.data.scenes import FAMILIES
+from dalle_edu.data.streamed import streamed
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.errors import ReaderError
 from dalle_edu.machine.workers import in_order, may_stop
@@ -83,6 +85,17 @@ def forty_prompts(size: int = 64) -> dict[str, list[str]]:
     return groups | {"people, held out": spread(people), "scenes, held out": scenes}
 
 
+def training_pictures(config: Config) -> Mixture:
+    """What the transformer was trained on; of shards a sample that fits into memory. Where it was trained on
+    tokens, the pictures of the other parts, from which they were made."""
+    size, sources = config.dvae.image_size, config.data_for("dalle")
+    shards = streamed(sources)
+    if shards is not None and shards.tokens is not None:
+        sources = config.data
+        shards = streamed(sources)
+    return mixture(sources, size) if shards is None else shards.sample(size)
+
+
 def copies(model: DrawingModel, seed: int = 0, samples: int = SAMPLES, workers: int | None = None) -> dict:
     """Draws the forty prompts, `samples` each, and looks for copies among all that the model was trained on.
 
@@ -101,7 +114,7 @@ def copies(model: DrawingModel, seed: int = 0, samples: int = SAMPLES, workers: 
         return model.draw_tokens(text, seed, range(samples), on_step=lambda *_: may_stop())
 
     drawn = list(in_order(draw, [prompt for _, prompt in prompts], workers))
-    training = mixture(model.config.data_for("dalle"), model.config.dvae.image_size)
+    training = training_pictures(model.config)
     found = nearest(model, torch.cat(drawn), training)  # all at once: the training pictures are many
     groups, rows, shown = {}, [], ([], [])
     for i, (group, prompt) in enumerate(prompts):

@@ -113,6 +113,9 @@ def read_about(path: Path) -> dict[str, Any]:
             raise TypeError(f"file is {about['file']!r}, and not the one of step {about['step']}")
         if not isinstance(about["training"], dict) or not isinstance(about["description"], dict):
             raise TypeError("training and description are no tables")
+        about["stream"] = stream = found.get("stream")  # there where shards are streamed
+        if stream is not None and not (isinstance(stream, dict) and isinstance(stream.get("lanes"), dict)):
+            raise TypeError("stream has no lanes")
         return about
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ReaderError(f"{path} is damaged ({first_line(error)}): delete it and train again.") from None

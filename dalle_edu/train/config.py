@@ -78,7 +78,8 @@ class Schedule:
 @checked("dvae")
 class DvaeRecipe:
     """The dVAE looks at squares of `crop` pixels (0: whole pictures); `varied`: at any
-    alignment, mirrored and scaled (`data/vary.py`), else at the corners of its grid."""
+    alignment, mirrored and scaled (`data/vary.py`), else at the corners of its grid. Out of shards
+    it always gets the paper's random squares (`data/readers.py`), and of these squares of `crop`."""
 
     crop: Whole = 0
     varied: Switch = False

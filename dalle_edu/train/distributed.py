@@ -30,6 +30,7 @@ from dalle_edu.train.stages import Stage
 
 # What PyTorch says where a process does not answer any more.
 LOST = ("Connection closed by peer", "Connection reset", "Timed out waiting", "Application timeout", "NCCL")
+SOME = 2**20  # random numbers that are passed over at once: 8 MiB
 
 
 def started_by_torchrun() -> bool:
@@ -188,17 +189,29 @@ def shared_loss(stage: Stage, config: TrainingConfig) -> Callable:
         whole = stage.see(batch, step, generator)
         if not stage.splits:
             return [partial(stage.compute, model, whole, step, generator)]
-        size = len(whole[0]) // (count() * config.accumulate)
+        size = len(whole[0]) // (config.accumulate * (1 if stage.own else count()))
         first = rank() * config.accumulate
-        if stage.noise:  # what the pieces before this process's draw
-            where = {"device": generator.device, "generator": generator}
-            torch.rand(first * stage.noise(size), dtype=torch.float64, **where)
+        if stage.noise:
+            _pass_over(first * stage.noise(size), generator, first)
 
         def compute(piece: int) -> Mapping[str, Tensor]:
             own = tuple(tensor[piece * size : (piece + 1) * size] for tensor in whole)
             parts = stage.compute(model, own, step, generator)
             return parts if stage.weigh is None else stage.weigh(parts, whole, own)
 
-        return [partial(compute, first + piece) for piece in range(config.accumulate)]
+        before = 0 if stage.own else first
+        return [partial(compute, before + piece) for piece in range(config.accumulate)]
 
     return loss
+
+
+def _pass_over(numbers: int, generator: torch.Generator, first: int) -> None:
+    """Brings `generator` to where the pieces before the `first` of this process leave it, which draw so many
+    numbers. On a processor that is exact; a GPU's numbers depend on how it shares out its work, so there each
+    process goes on with a seed of its own."""
+    if generator.device.type == "cpu":
+        for begin in range(0, numbers, SOME):
+            torch.rand(min(SOME, numbers - begin), dtype=torch.float64, generator=generator)
+    elif first:
+        seeds = torch.randint(2**62, (first,), device=generator.device, generator=generator)
+        generator.manual_seed(int(seeds[-1]))

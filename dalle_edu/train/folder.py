@@ -1,6 +1,7 @@
 """A model's folder, the only place that knows what lies where in it.
 
 config.toml  tokenizer.json  words.json       what all parts share
+data.toml  dalle.data.toml                    data given in place of the configuration's; tokens of it
 PART.safetensors  PART.trained.toml           a finished part, and how it was trained
 training-PART/                                its checkpoint, its history, and what it computed once
 """
@@ -9,13 +10,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dalle_edu.configs import find_config, read_table
 from dalle_edu.configs.schema import Config
 from dalle_edu.data.mixture import Mixture
+from dalle_edu.data.streamed import Streamed, streamed
 from dalle_edu.data.words import KnownWords
 from dalle_edu.errors import ReaderError, brief
 from dalle_edu.files import write_tensors, write_text
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from dalle_edu.train.loop import Run
 
+DATA, TOKENS_DATA = "data.toml", "dalle.data.toml"
 PARTS = ("dvae", "decoder", "clip", "dalle")
 
 
@@ -84,11 +87,15 @@ class Folder:
         """What a part is trained on: the sources `given` (with --data), else those that were given to an
         earlier part, else the configuration's.
 
-        Raises ReaderError where an earlier part was trained on others than are given.
+        Raises ReaderError where an earlier part was trained on others than are given. Shards of tokens stand
+        for the pictures that they were made of, which the earlier parts need.
         """
         kept = self.given_sources()
         if given is None:
-            return config.data_for(part) if kept is None else kept
+            tokens = self.given_sources(TOKENS_DATA) if part == "dalle" else None
+            return tokens or kept or config.data_for(part)
+        if _tokens_for(part, given):
+            return tuple(given)
         begun = [
             one for one in PARTS if one != part and (self.work(one).exists() or self.trained(one).exists())
         ]
@@ -101,24 +108,27 @@ class Folder:
             )
         return tuple(given)
 
-    def given_sources(self) -> tuple[dict, ...] | None:
+    def given_sources(self, name: str = DATA) -> tuple[dict, ...] | None:
         """The data that was given in place of the configuration's, as `data.toml` has it; None where none
         was."""
-        path = self.out / "data.toml"
+        path = self.out / name
         return tuple(read_table(path).get("data", ())) if path.is_file() else None
 
-    def begin(self, config: Path, given: Sequence[dict] | None) -> None:
+    def begin(self, config: Path, part: str, given: Sequence[dict] | None) -> None:
         """Makes the folder, and keeps in it the configuration and the data given in place of its own."""
         self.out.mkdir(parents=True, exist_ok=True)
         if not (self.out / "config.toml").exists():
             shutil.copyfile(config, self.out / "config.toml")
-        if given is not None and not (self.out / "data.toml").exists():
+        if given is None:
+            return
+        path = self.out / (TOKENS_DATA if _tokens_for(part, given) else DATA)
+        if not path.exists():
             tables = [
                 "\n".join(["[[data]]", *(f"{k} = {json.dumps(v)}" for k, v in s.items())]) for s in given
             ]
-            write_text(self.out / "data.toml", "\n\n".join(tables) + "\n")
+            write_text(path, "\n\n".join(tables) + "\n")
 
-    def tokenizer(self, config: Config, data: Mixture) -> CaptionTokenizer:
+    def tokenizer(self, config: Config, data: Mixture | Streamed) -> CaptionTokenizer:
         """The tokenizer of the folder; it is made from the first part's captions."""
         path = self.out / "tokenizer.json"
         if not path.exists():
@@ -126,16 +136,20 @@ class Folder:
             CaptionTokenizer.train(captions, config.tokenizer.vocabulary).save(path)
         return CaptionTokenizer.load(path)
 
-    def finish(self, part: str, model: nn.Module, data: Mixture, run: Run) -> None:
-        """Writes a part's weights, and beside them how they were trained."""
+    def finish(self, part: str, model: nn.Module, data: Mixture | Streamed, run: Run, seen: Mapping) -> None:
+        """Writes a part's weights, and beside them how they were trained, and on what (`seen`)."""
         write_tensors(self.weights(part), model.state_dict())
         if part == "dalle":
             KnownWords.of(way for ways in data.captions for way in ways).save(self.out)
-        record = {
-            "steps": run.step, "seconds": round(run.seconds), "machine": machine(), "pictures": len(data),
-        }  # fmt: skip
+        record = {"steps": run.step, "seconds": round(run.seconds), "machine": machine(), **seen}
         lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in record.items()]
         write_text(self.trained(part), "\n".join(lines) + "\n")
+
+
+def _tokens_for(part: str, given: Sequence[dict]) -> bool:
+    """Whether these are tokens for the transformer, in place of its pictures."""
+    data = streamed(given) if part == "dalle" else None
+    return data is not None and data.tokens is not None
 
 
 def source_name(source: dict) -> str:

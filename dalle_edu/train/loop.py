@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from dalle_edu.data.stream import ShardStream, gathered
 from dalle_edu.errors import ReaderError
 from dalle_edu.files import (  # noqa: F401 (who trains also loads, and the chapters import both from here)
     append_history,
@@ -97,11 +98,17 @@ def optimizers_for(model: nn.Module, config: TrainingConfig) -> list[torch.optim
 
 
 class Run:
-    """A model in training: its optimizer, its averaged weights, the step it is at, and how to store and
-    restore them."""
+    """A model in training: its optimizer, its averaged weights, the step it is at, the stream of shards that
+    it reads from, if there is one, and how to store and restore all of them."""
 
-    def __init__(self, model: nn.Module, config: TrainingConfig, description: Mapping | None = None):
-        self.model = model
+    def __init__(
+        self,
+        model: nn.Module,
+        config: TrainingConfig,
+        description: Mapping | None = None,
+        stream: ShardStream | None = None,
+    ):
+        self.model, self.stream = model, stream
         self.config = config
         self.description = json.loads(
             json.dumps(description or {})
@@ -161,9 +168,10 @@ class Run:
 
     def weights(self) -> dict[str, Tensor]:
         """The state to keep, whole: the averaged weights where there is an average, else the weights
-        themselves. Of several processes, all must call it."""
-        state = {name: whole(tensor.detach()).clone() for name, tensor in self.model.state_dict().items()}
-        return state | {name: whole(tensor).clone() for name, tensor in self.average.items()}
+        themselves. Of several processes, all must call it, and the first gets it, the others nothing."""
+        state = {name: tensor.detach() for name, tensor in self.model.state_dict().items()} | self.average
+        each = ((name, whole(tensor)) for name, tensor in state.items())
+        return {name: tensor.clone() for name, tensor in each if rank() == 0}
 
     def save(self, folder: Path) -> None:
         """Writes a checkpoint into `folder`; whatever interrupts it, the checkpoint before it stays whole."""
@@ -173,6 +181,8 @@ class Run:
             "training": dataclasses.asdict(self.config),
             "description": self.description,
         }
+        if self.stream is not None:
+            about["stream"] = gathered(self.stream.state_dict())
         write_checkpoint(folder, state_of(self.model, self.optimizers, self.average), about)
 
     def restore(self, folder: Path) -> None:
@@ -189,6 +199,8 @@ class Run:
                 f"The checkpoint in {folder} is of another configuration ({differs}): resume it with the "
                 "configuration it was started with, or choose another --out."
             )
+        if self.stream is not None and about["stream"] is not None:
+            self.stream.load_state_dict(about["stream"])
         read_checkpoint(folder / about["file"], self.model, self.optimizers, self.average)
         self.step, self.seconds = about["step"], about["seconds"]
 

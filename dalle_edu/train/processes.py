@@ -54,6 +54,15 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
+def of_all(tensor: Tensor) -> Tensor:
+    """The tensors of all processes, equal in shape, one behind the other: (n, ...) -> (count * n, ...)."""
+    if count() == 1:
+        return tensor
+    parts = [torch.empty_like(tensor) for _ in range(count())]
+    dist.all_gather(parts, tensor.contiguous())
+    return torch.cat(parts)
+
+
 def any_says(yes: bool, device: torch.device) -> bool:
     """Whether one of the processes says yes."""
     if count() == 1:

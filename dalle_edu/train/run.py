@@ -1,6 +1,6 @@
 """From a configuration to trained weights: what `dalle-edu train dvae|decoder|clip|dalle` does.
 
-read_config -> Folder.check -> mixture -> make_stage -> Run, train -> Folder.finish
+read_config -> Folder.check -> mixture, or streamed -> make_stage -> Run, train -> Folder.finish
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch.distributed.tensor import DTensor
 from dalle_edu.configs.schema import Config, read_config
 from dalle_edu.dalle import Dalle
 from dalle_edu.data.mixture import Mixture, mixture
+from dalle_edu.data.streamed import Streamed, streamed
 from dalle_edu.data.vary import crop_filled  # noqa: F401 (its name before it had a room of its own)
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError, unknown_name
@@ -51,6 +52,14 @@ from dalle_edu.train.stages import (
     dvae_stage,
     start_patches,
     tokens_of,
+)
+from dalle_edu.train.streaming import (
+    check_tokens,
+    clip_from_shards,
+    dalle_from_shards,
+    dvae_from_shards,
+    lanes_of,
+    what_was_read,
 )
 
 __all__ = ["PARTS", "machine", "make_stage", "precomputed_tokens", "publish", "train_part"]
@@ -87,34 +96,41 @@ def _train_part(part, config_name, out, sources, resume, progress, until, device
     first_only(lambda: folder.check(part, resume))
     source = folder.config_file(config_name)
     used = folder.sources(config, part, sources)
-    data = mixture(used, config.dvae.image_size, progress=progress and rank() == 0)
-    first_only(lambda: folder.begin(source, sources))  # not before all that can be wrong was looked at
+    data = streamed(used)
+    if data is None:
+        data = mixture(used, config.dvae.image_size, progress=progress and rank() == 0)
+    else:
+        check_tokens(data, part)
+        data.lanes = lanes_of(folder.checkpoint(part)) if resume else None
+    first_only(lambda: folder.begin(source, part, sources))  # not before all that can be wrong was looked at
     tokenizer = first_then_others(lambda: folder.tokenizer(config, data))
     torch.manual_seed(training.seed)
     stage = make_stage(part, config, data, tokenizer, folder, device, fresh=not resume)
     shape = getattr(config, "dvae" if part == "decoder" else part)
-    run = Run(stage.model, training, {"model": dataclasses.asdict(shape), "data": data.fingerprint()})
+    about = {"model": dataclasses.asdict(shape), "data": data.fingerprint()}
+    run = Run(stage.model, training, about, stage.stream)
     if resume:
         run.restore(folder.work(part))
     plain = count() == 1 and training.accumulate == 1
     loss = stage.loss if plain else shared_loss(stage, training)
-    train(run, stage.batch, loss, folder.work(part), progress, until)
+    with contextlib.closing(stage.stream) if stage.stream else contextlib.nullcontext():
+        train(run, stage.batch, loss, folder.work(part), progress, until)
     if run.step >= training.steps:
-        weights = run.weights()
+        weights, seen = run.weights(), what_was_read(stage.stream) or {"pictures": len(data)}
         if rank() == 0:
             model = stage.model
             if started_by_torchrun():  # the sharded one gives way to a whole one
                 model = make_stage(part, config, data, tokenizer, folder, "cpu", False, whole=True).model
             model.load_state_dict(weights)
             settle(model)
-            folder.finish(part, model, data, run)
+            folder.finish(part, model, data, run, seen)
     return folder.weights(part)
 
 
 def make_stage(
     part: str,
     config: Config,
-    data: Mixture,
+    data: Mixture | Streamed,
     tokenizer: CaptionTokenizer,
     folder: Folder,
     device: str = "cpu",
@@ -125,9 +141,11 @@ def make_stage(
     a dVAE its first codebook of patches, which a checkpoint would bring along. Under torchrun its model is
     sharded, unless it is to be `whole`."""
     training, spreads = config.training_of(part), started_by_torchrun() and not whole
+    streams = isinstance(data, Streamed)
     if part == "clip":
         clip = build_clip(config.clip, tokenizer).to(device)
         stage = clip_stage(clip, data, tokenizer, config.clip_recipe, training.batch_size)
+        stage = clip_from_shards(stage, config, data, tokenizer) if streams else stage
     elif part in ("dvae", "decoder"):
         vae = DiscreteVAE(config.dvae)
         if part == "decoder":
@@ -136,11 +154,14 @@ def make_stage(
             start_patches(vae, data, training.seed)
         make = {"dvae": dvae_stage, "decoder": decoder_stage}[part]
         stage = make(vae.to(device), data, config.dvae_recipe, training.batch_size)
+        stage = dvae_from_shards(stage, config, part, data) if streams else stage
     else:
-        vae = load_weights(DiscreteVAE(config.dvae), folder.weights("dvae")).to(device)
-        kept = folder.work("dalle") / "tokens.safetensors"
-        make = partial(precomputed_tokens, vae, data, kept)
-        tokens = make() if whole else first_then_others(make)
+        vae, tokens = load_weights(DiscreteVAE(config.dvae), folder.weights("dvae")).to(device), None
+        if streams:
+            check_tokens(data, part, vae)
+        elif not whole:
+            kept = folder.work("dalle") / "tokens.safetensors"
+            tokens = first_then_others(partial(precomputed_tokens, vae, data, kept))
         recipe = config.dalle_recipe
         if spreads and not recipe.appearance:  # never whole, on any process
             with torch.device("meta"), Recorded() as recorded:
@@ -150,6 +171,7 @@ def make_stage(
         else:
             dalle = Dalle(config.dalle).to(device)
         stage = dalle_stage(dalle, tokens, data, tokenizer, recipe, training.batch_size, vae.cpu())
+        stage = dalle_from_shards(stage, config, data, tokenizer, vae) if streams else stage
     if spreads and not isinstance(next(stage.model.parameters()), DTensor):
         spread(stage.model, training, device)
     if part == "dalle" and training.recompute:

@@ -17,6 +17,8 @@ from tqdm.auto import tqdm
 from dalle_edu.dalle import Dalle, with_noise, without_some_captions
 from dalle_edu.data.augment import shifted, similar_batch, spoilt
 from dalle_edu.data.mixture import Mixture
+from dalle_edu.data.stream import ShardStream
+from dalle_edu.data.streamed import Streamed
 from dalle_edu.data.vary import crop_filled, varied_crops
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError
@@ -41,6 +43,9 @@ class Stage:
     slice may have more of than another, `weigh(parts, whole, own)` says how much a slice counts. Where
     `compute` draws noise, `noise(n)` says how many numbers it draws for n items. Where all of a batch is
     compared with all of it, as CLIP does, nothing can be split, and each process computes the whole.
+
+    Where batches come out of shards, `stream` is what reads them; with `own`, `batch` gives this process's
+    slice alone (`streaming.py`).
     """
 
     model: nn.Module
@@ -50,6 +55,8 @@ class Stage:
     weigh: Callable[[Mapping, tuple[Tensor, ...], tuple[Tensor, ...]], Mapping[str, Tensor]] | None = None
     noise: Callable[[int], int] | None = None
     splits: bool = True
+    stream: ShardStream | None = None
+    own: bool = False
 
     def loss(self, model: nn.Module, batch: object, step: int, generator: torch.Generator):
         """The loss of a whole batch in one piece."""
@@ -73,11 +80,12 @@ def dvae_stage(vae: DiscreteVAE, data: Mixture, recipe: DvaeRecipe, batch_size: 
     return Stage(vae, squares, _as_drawn, compute, noise=lambda items: items * numbers)
 
 
-def start_patches(vae: DiscreteVAE, data: Mixture, seed: int) -> None:
+def start_patches(vae: DiscreteVAE, data: Mixture | Streamed, seed: int) -> None:
     """Gives a dVAE that has a codebook of patches its first one, by k-means over some pictures."""
     if vae.patch_codebook is not None:
         generator = torch.Generator().manual_seed(seed)
-        vae.patch_codebook.fit(data.images(data.draw(START, generator)), generator)
+        some = data.sample(vae.config.image_size, START) if isinstance(data, Streamed) else data
+        vae.patch_codebook.fit(some.images(some.draw(START, generator)), generator)
 
 
 def decoder_stage(vae: DiscreteVAE, data: Mixture, recipe: DvaeRecipe, batch_size: int) -> Stage:
@@ -100,23 +108,30 @@ def clip_stage(
     clip: PictureClip, data: Mixture, tokenizer: CaptionTokenizer, recipe: ClipRecipe, batch_size: int
 ) -> Stage:
     """CLIP on pairs of pictures and captions."""
-    length, device = clip.config.text_length, _device(clip)
-    if len(data) < 2:
+    if isinstance(data, Mixture) and len(data) < 2:
         raise ReaderError(
             f"CLIP learns to tell pictures apart, and there is {len(data)}: give it two pictures at least."
         )
 
     def batch(step: int, generator: torch.Generator):
         indices, captions = similar_batch(data, batch_size, recipe.together, generator)
-        images = shifted(data.images(indices), recipe.shift, generator)
-        wrong = spoilt(images, clip.config.patch_size // 2, generator) if recipe.spoilt else ()
-        text = tokenizer.encode(captions, length, cut=True)
-        return tuple(tensor.to(device) for tensor in (images, text, *wrong))
+        text = tokenizer.encode(captions, clip.config.text_length, cut=True)
+        return clip_batch(clip, data.images(indices), text, recipe, generator)
 
     def compute(model: nn.Module, seen: tuple[Tensor, ...], step: int, generator: torch.Generator):
         return model.loss(*seen)
 
     return Stage(clip, batch, _as_drawn, compute, splits=False)
+
+
+def clip_batch(
+    clip: PictureClip, images: Tensor, text: Tensor, recipe: ClipRecipe, generator: torch.Generator
+) -> tuple[Tensor, ...]:
+    """What CLIP is shown of pictures (batch, 3, size, size) with their texts (batch, text_length): the
+    pictures moved, the texts, and where the recipe has them spoilt copies and which of them one can tell."""
+    images = shifted(images, recipe.shift, generator)
+    wrong = spoilt(images, clip.config.patch_size // 2, generator) if recipe.spoilt else ()
+    return tuple(tensor.to(device_of(clip)) for tensor in (images, text, *wrong))
 
 
 def dalle_stage(
@@ -133,7 +148,7 @@ def dalle_stage(
     `vae` is what `recipe.appearance` looks at. Raises ReaderError where the tokenizer has more word pieces
     than the model has room for.
     """
-    config, device = dalle.config, _device(dalle)
+    config, device = dalle.config, device_of(dalle)
     if tokenizer.vocabulary > config.text_vocabulary:
         raise ReaderError(
             f"The tokenizer has {tokenizer.vocabulary} word pieces, the model room for "
@@ -174,7 +189,7 @@ def tokens_of(vae: DiscreteVAE, data: Mixture, batch: int = 64) -> Tensor:
     vocabulary is larger than that holds."""
     kept = torch.int16 if vae.config.vocabulary <= 2**15 else torch.int32
     rows = [
-        vae.encode(data.images(some).to(_device(vae))).flatten(1).to("cpu", kept)
+        vae.encode(data.images(some).to(device_of(vae))).flatten(1).to("cpu", kept)
         for some in tqdm(torch.arange(len(data)).split(batch), desc="tokens", mininterval=1.0)
     ]
     return torch.cat(rows)
@@ -182,7 +197,7 @@ def tokens_of(vae: DiscreteVAE, data: Mixture, batch: int = 64) -> Tensor:
 
 def _squares(vae: DiscreteVAE, data: Mixture, recipe: DvaeRecipe, batch_size: int):
     """The batches of dVAE and decoder: pictures, or squares of them."""
-    crop, device = recipe.crop or vae.config.image_size, _device(vae)
+    crop, device = recipe.crop or vae.config.image_size, device_of(vae)
 
     def batch(step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         images = data.images(data.draw(batch_size, generator))
@@ -200,5 +215,6 @@ def _as_drawn(batch: tuple[Tensor, ...], step: int, generator: torch.Generator) 
     return batch
 
 
-def _device(model: nn.Module) -> torch.device:
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's weights are."""
     return next(model.parameters()).device

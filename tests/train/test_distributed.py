@@ -6,17 +6,17 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from torchrun import done, losses, torchrun
 from toy import TOML, trained_folder
 
 from dalle_edu.dalle import Dalle, DalleConfig
 from dalle_edu.errors import ReaderError
-from dalle_edu.files import read_history, read_tensors
+from dalle_edu.files import read_tensors
 from dalle_edu.train.config import TrainingConfig
 from dalle_edu.train.distributed import Recorded, mesh_of, shared_loss
 from dalle_edu.train.run import train_part
@@ -24,15 +24,6 @@ from dalle_edu.train.run import train_part
 SETTINGS = "steps = 12\nbatch_size = 8\nlearning_rate = 3e-3\ngradient_clip = 1.0\nweight_average = 0.9"
 CONFIG = TOML.replace("steps = 6\nbatch_size = 4\nlearning_rate = 1e-3\nwarmup", SETTINGS + "\nwarmup")
 MUON = CONFIG.replace("warmup = 2", 'warmup = 2\noptimizer = "muon"\naccumulate = 2\nrecompute = true')
-SCRIPT = """
-import json, sys
-from pathlib import Path
-from dalle_edu.train.distributed import together
-from dalle_edu.train.run import train_part
-with together("cpu"):
-    for job in json.loads(sys.argv[1]):
-        train_part(job.pop("part"), job.pop("config"), Path(job.pop("out")), progress=False, **job)
-"""
 
 
 def folder_with_dvae(place, text):
@@ -43,30 +34,6 @@ def folder_with_dvae(place, text):
     shutil.copytree(trained_folder(), out, ignore=shutil.ignore_patterns("*dalle*", "*clip*", "words.json"))
     (out / "config.toml").write_text(text)
     return place / "c.toml", out
-
-
-def torchrun(place, count, *jobs):
-    """Starts `count` processes that do the jobs together."""
-    (place / "jobs.py").write_text(SCRIPT)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-    settings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    text = json.dumps(jobs, default=str)
-    return subprocess.Popen(
-        [*command, place / "jobs.py", text],
-        env=settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def done(process):
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said[-3000:]
-
-
-def losses(out, part="dalle"):
-    return [row["loss"] for row in read_history(out / f"training-{part}" / "history.jsonl")]
 
 
 @pytest.mark.parametrize("text", [CONFIG, MUON], ids=["AdamW", "Muon, in pieces, recomputed"])

@@ -1,0 +1,227 @@
+"""Training streams shards: what several processes learn, what a resumed run learns, what is refused."""
+
+import json
+import shutil
+import tomllib
+
+import pytest
+import torch
+from torchrun import done, losses, torchrun
+from toy import TOML, png, shard, trained_folder
+
+from dalle_edu.cli import main
+from dalle_edu.configs.schema import config_of
+from dalle_edu.data.make_shards import make_shards
+from dalle_edu.data.mixture import mixture
+from dalle_edu.data.streamed import Streamed, streamed
+from dalle_edu.errors import ReaderError, ReaderWarning
+from dalle_edu.evaluate.copies import training_pictures
+from dalle_edu.files import read_tensors
+from dalle_edu.tokens import CaptionTokenizer
+from dalle_edu.train.distributed import _pass_over
+from dalle_edu.train.run import train_part
+
+CONFIG = TOML.replace(
+    "steps = 6\nbatch_size = 4\nlearning_rate = 1e-3\nwarmup = 2",
+    "steps = 20\nbatch_size = 8\nlearning_rate = 3e-3\ngradient_clip = 1.0\nweight_average = 0.9\nwarmup = 2",
+).replace("[dalle.training]", "noise = 0.2\ncaption_dropout = 0.3\n[dalle.training]")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """72 scenes in 9 shards."""
+    folder = tmp_path_factory.mktemp("pictures")
+    make_shards("scenes:attributes", folder, per_shard=8, length=72, size=16)
+    return f"{folder}/*.tar"
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    """The same as tokens of the dVAE of `trained_folder`."""
+    folder = tmp_path_factory.mktemp("tokens")
+    make_shards("scenes:attributes", folder, per_shard=8, length=72, tokens=trained_folder())
+    return f"{folder}/*.tar"
+
+
+def of(pattern):
+    return [{"kind": "shards", "path": str(pattern)}]
+
+
+def with_dvae(place):
+    """A folder in which the dVAE of `trained_folder` is there already, and its configuration."""
+    place.mkdir()
+    (place / "c.toml").write_text(CONFIG)
+    out = place / "model"
+    shutil.copytree(trained_folder(), out, ignore=shutil.ignore_patterns("*dalle*", "*clip*", "words.json"))
+    (out / "config.toml").write_text(CONFIG)
+    return {"part": "dalle", "config": place / "c.toml", "out": out}
+
+
+def alone(part, config, out, **more):
+    return train_part(part, config, out, progress=False, **more)
+
+
+def test_one_two_and_four_processes_learn_the_same_from_shards(tmp_path, tokens, pictures):
+    """From tokens and from pictures; and so do four, then two, then one, each of which goes on at the sample
+    where the others stopped."""
+    # The trained folder was given no data, so pictures for a part of it must be the configuration's.
+    own = f'kind = "shards"\npath = "{pictures}"'
+    text = CONFIG.replace('kind = "scenes"\nfamily = "attributes"\nlength = 40', own)
+    runs = []
+    for name, data in (("tokens", {"sources": of(tokens)}), ("pictures", {})):
+        jobs = [with_dvae(tmp_path / f"{name}-{count}") for count in ("one", "two", "four", "fewer")]
+        for job in jobs:
+            job["config"].write_text(text)
+            (job["out"] / "config.toml").write_text(text)
+        runs.append((*jobs, data))
+        alone(**jobs[0], **data)
+    begun = [
+        job for one, two, four, fewer, data in runs for job in (four | data, fewer | data | {"until": 7})
+    ]
+    done(torchrun(tmp_path, 4, *begun))
+    gone_on = [
+        job
+        for one, two, four, fewer, data in runs
+        for job in (two | data, fewer | {"until": 13, "resume": True})
+    ]
+    done(torchrun(tmp_path, 2, *gone_on))
+    for one, two, four, fewer, _ in runs:
+        alone(**fewer, resume=True)
+        curve = losses(one["out"])
+        assert len(curve) == 20
+        for job in (two, four, fewer):
+            assert losses(job["out"]) == pytest.approx(curve, abs=1e-4)
+        record = tomllib.loads((fewer["out"] / "dalle.trained.toml").read_text())
+        assert record["shards"] == 9 and record["left_out"] == 0 and "pictures" not in record
+
+
+def test_dvae_and_clip_learn_from_shards_on_two_processes_what_they_learn_on_one(tmp_path, pictures):
+    (tmp_path / "c.toml").write_text(CONFIG)
+    for part in ("dvae", "clip"):
+        alone(part, tmp_path / "c.toml", tmp_path / "one", sources=of(pictures))
+    job = {"config": tmp_path / "c.toml", "out": tmp_path / "two"}
+    done(torchrun(tmp_path, 2, *(job | {"part": part, "sources": of(pictures)} for part in ("dvae", "clip"))))
+    for part in ("dvae", "clip"):
+        ours, theirs = losses(tmp_path / "two", part), losses(tmp_path / "one", part)
+        assert ours == pytest.approx(theirs, abs=1e-4) and len(set(theirs)) == len(theirs)
+    one, two = (CaptionTokenizer.load(tmp_path / name / "tokenizer.json") for name in ("one", "two"))
+    assert one.tokenizer.to_str() == two.tokenizer.to_str()
+
+
+@pytest.mark.parametrize("part", ["dvae", "clip"])
+def test_a_part_that_was_stopped_goes_on_at_the_sample(tmp_path, pictures, part):
+    (tmp_path / "c.toml").write_text(CONFIG)
+    alone(part, tmp_path / "c.toml", tmp_path / "whole", sources=of(pictures))
+    alone(part, tmp_path / "c.toml", tmp_path / "a", sources=of(pictures), until=3)
+    alone(part, tmp_path / "c.toml", tmp_path / "a", resume=True)
+    ours, theirs = (read_tensors(tmp_path / name / f"{part}.safetensors") for name in ("a", "whole"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_the_tokens_of_the_shards_are_those_that_the_dvae_gives_their_pictures(tmp_path, tokens, pictures):
+    data = streamed(of(tokens))
+    from dalle_edu.data.readers import TokenReader
+
+    model = read_tensors(trained_folder() / "dvae.safetensors")
+    assert model and data.tokens["grid"] == [4, 4]
+    image, captions = data.stream(TokenReader((4, 4), 32), 8, 0, 0, 1).batch(0)
+    from toy import loaded_model
+
+    stored = mixture(of(pictures), 16)
+    at = [stored.captions.index([caption]) for caption in captions]
+    wanted = loaded_model().vae.encode(stored.images(torch.tensor(at))).flatten(1)
+    once = [i for i, caption in enumerate(captions) if stored.captions.count([caption]) == 1]
+    assert len(once) >= 3 and torch.equal(image[once], wanted[once])
+
+
+def test_what_is_broken_is_left_out_counted_and_named_where_the_part_was_trained(tmp_path, pictures):
+    folder = tmp_path / "shards"
+    shutil.copytree(pictures.removesuffix("/*.tar"), folder)
+    shard(folder / "z.tar", a_png=b"no picture", a_txt=b"broken", b_png=png(), b_txt=b"a red square")
+    (tmp_path / "c.toml").write_text(CONFIG)
+    with pytest.warns(ReaderWarning, match="broken samples were left out so far"):
+        alone("dvae", tmp_path / "c.toml", tmp_path / "a", sources=of(folder / "*.tar"))
+        for part in ("clip", "dalle"):
+            alone(part, tmp_path / "c.toml", tmp_path / "a", sources=of(folder / "*.tar"))
+    record = tomllib.loads((tmp_path / "a" / "dalle.trained.toml").read_text())
+    assert record["left_out"] >= 1 and "a.png in" in record["left_out_names"][0]
+    assert "square" in json.loads((tmp_path / "a" / "words.json").read_text())
+    sample = training_pictures(config_of(tmp_path / "a"))  # of which `evaluate` says how near drawings are
+    assert len(sample) == 73 and sample.captions[72] == ["a red square"]
+
+
+def test_shards_that_cannot_be_trained_on_are_refused_in_one_sentence(tmp_path, tokens, pictures, capsys):
+    job = with_dvae(tmp_path / "a")
+    with pytest.raises(ReaderError, match="hold tokens, and the dvae learns from pictures"):
+        alone("dvae", job["config"], tmp_path / "new", sources=of(tokens))
+    assert not (tmp_path / "new").exists()
+    vae = job["out"] / "dvae.safetensors"
+    from safetensors.torch import save_file
+
+    changed = {name: tensor.clone() for name, tensor in read_tensors(vae).items()}
+    next(tensor for name, tensor in changed.items() if name.startswith("encoder")).add_(1e-3)
+    save_file(changed, vae)
+    with pytest.raises(ReaderError, match="tokens of another dVAE .* than this model's .*--tokens"):
+        alone(**job, sources=of(tokens))
+    mixed = [*of(pictures), {"kind": "emoji"}]
+    with pytest.raises(ReaderError, match="'emoji' is held in memory.*as shards, too"):
+        alone("dvae", job["config"], tmp_path / "new", sources=mixed)
+    with pytest.raises(ReaderError, match="none can have a weight"):
+        streamed([of(pictures)[0] | {"weight": 2.0}, *of(pictures)])
+    with pytest.raises(ReaderError, match="not of one kind"):
+        streamed([*of(pictures), *of(tokens)])
+    with pytest.raises(SystemExit):
+        main(["train", "dvae", "--config", str(job["config"]), "--out", str(tmp_path / "new"), "--data",
+              f"shards:{tmp_path}/none-*.tar"])  # fmt: skip
+    assert "There is no shard" in capsys.readouterr().err and not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("damage", ["{", '{"dvae": 1}', '{"dvae": "a", "grid": 3}', "[]"])
+def test_tokens_of_which_nobody_says_the_dvae_are_refused(tmp_path, tokens, damage):
+    folder = tmp_path / "tokens"
+    shutil.copytree(tokens.removesuffix("/*.tar"), folder)
+    (folder / "tokens.json").write_text(damage)
+    with pytest.raises(ReaderError, match=r"tokens.json is damaged"):
+        streamed(of(folder / "*.tar"))
+    (folder / "tokens.json").unlink()
+    with pytest.raises(ReaderError, match="no tokens.json says of which dVAE"):
+        streamed(of(folder / "*.tar"))
+
+
+def test_a_checkpoint_says_where_the_stream_stands_and_a_damaged_one_is_refused(tmp_path, pictures):
+    (tmp_path / "c.toml").write_text(CONFIG)
+    alone("dvae", tmp_path / "c.toml", tmp_path / "a", sources=of(pictures), until=3)
+    path = tmp_path / "a" / "training-dvae" / "checkpoint.json"
+    about = json.loads(path.read_text())
+    assert about["stream"]["step"] == 3 and len(about["stream"]["lanes"]) == 4
+    for stream in ({"lanes": 3}, 3, about["stream"] | {"lanes": {"0": {}, "1": {}, "2": {}, "3": {}}}):
+        path.write_text(json.dumps(about | {"stream": stream}))
+        with pytest.raises(ReaderError, match="damaged"):
+            alone("dvae", tmp_path / "c.toml", tmp_path / "a", resume=True)
+
+
+def test_a_sample_is_bounded_takes_from_every_shard_and_passes_over_what_is_broken(pictures, tmp_path):
+    data = streamed(of(pictures))
+    assert [len(data.sample(16, count)) for count in (5, 18, 10_000)] == [5, 18, 72]
+    everything = mixture(of(pictures), 16)
+    two = data.sample(16, 18)
+    assert two.captions == [everything.captions[8 * i + j] for i in range(9) for j in range(2)]
+    assert torch.equal(two.pictures[2], everything.pictures[8])
+    assert data.captions == everything.captions
+    (tmp_path / "a.tar").write_bytes(b"no tar")
+    with pytest.raises(ReaderError, match="No caption can be read"):
+        print(Streamed([str(tmp_path / "a.tar")]).captions)
+
+
+@pytest.mark.parametrize("count, lanes", [(1, 16), (2, 16), (4, 16), (8, 16), (16, 16), (3, 12), (24, 24)])
+def test_as_many_lanes_are_read_as_the_processes_can_share_out(tmp_path, count, lanes):
+    for i in range(30):
+        shard(tmp_path / f"{i:02}.tar", a_png=png(), a_txt=b"red")
+    assert streamed(of(tmp_path / "*.tar")).stream(None, 48, 0, 0, count).lanes == lanes
+
+
+def test_numbers_are_passed_over_exactly_and_a_few_at_a_time():
+    one, other = (torch.Generator().manual_seed(3) for _ in range(2))
+    torch.rand(3 * 2**20 + 5, dtype=torch.float64, generator=one)
+    _pass_over(3 * 2**20 + 5, other, 1)
+    assert torch.equal(torch.rand(4, generator=one), torch.rand(4, generator=other))
