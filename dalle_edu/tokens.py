@@ -9,6 +9,7 @@ section 2.2 (256 text tokens of 16,384; learned padding).
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import unicodedata
@@ -225,9 +226,14 @@ def split(
     same word is spelled in several ways (Provilkov et al. 2020, algorithm 1; DALL-E: 0.1). Raises
     ReaderError for a chance outside [0, 1].
     """
+    return _split(text, {pair: i for i, pair in enumerate(merges)}, dropout, generator)
+
+
+def _split(
+    text: str, rank: dict[Pair, int], dropout: float, generator: torch.Generator | None
+) -> list[bytes]:
     if not 0 <= dropout <= 1:
         raise ReaderError(f"dropout is {dropout}; it is a chance, from 0 (never) to 1 (bytes only).")
-    rank = {pair: i for i, pair in enumerate(merges)}
     out = []
     for word in words(text):
         pieces = [bytes([b]) for b in word]
@@ -269,13 +275,20 @@ def encode_with_dropout(
     text_length: int,
     dropout: float = 0.1,
     generator: torch.Generator | None = None,
+    padding: int | None = None,
 ) -> Tensor:
     """`CaptionTokenizer.encode` with BPE dropout: (batch, text_length) int64; what is too long is cut."""
-    texts, merges, number = list(texts), merges_of(tokenizer), numbers_of(tokenizer)
-    out = (tokenizer.vocabulary + torch.arange(text_length)).repeat(len(texts), 1)
+    texts, (rank, number) = list(texts), _ranks_and_numbers(tokenizer)
+    first = tokenizer.vocabulary if padding is None else padding
+    out = (first + torch.arange(text_length)).repeat(len(texts), 1)
     for row, text in enumerate(texts):
-        tokens = [number[piece] for piece in split(text, merges, dropout, generator)][:text_length]
+        tokens = [number[piece] for piece in _split(text, rank, dropout, generator)][:text_length]
         if not tokens:
             raise ReaderError("The text is empty: write what the picture should show, 'a red apple' for one.")
         out[row, : len(tokens)] = torch.tensor(tokens)
     return out
+
+
+@functools.lru_cache(maxsize=4)  # training asks at each step, and 16,384 pieces take a while
+def _ranks_and_numbers(tokenizer: CaptionTokenizer) -> tuple[dict[Pair, int], dict[bytes, int]]:
+    return {pair: i for i, pair in enumerate(merges_of(tokenizer))}, numbers_of(tokenizer)

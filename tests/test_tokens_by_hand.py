@@ -99,6 +99,12 @@ def test_dropout_0_is_the_usual_spelling_1_is_bytes_and_a_tenth_is_a_little_long
     assert 1.02 < dropped / usual < 1.8
 
 
+def test_dropout_pads_as_a_model_that_has_room_for_more_pieces_does(tokenizer):
+    texts = ["a red apple", "a dog"]
+    ours = encode_with_dropout(tokenizer, texts, 20, 0.0, torch.Generator(), padding=5000)
+    assert torch.equal(ours, tokenizer.encode(texts, 20, padding=5000)) and int(ours[0, -1]) == 5019
+
+
 @pytest.mark.parametrize("dropout", [-0.1, 1.1, float("nan")])
 def test_a_chance_outside_0_to_1_is_refused(tokenizer, dropout):
     with pytest.raises(ReaderError, match="chance"):

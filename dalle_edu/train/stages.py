@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from dalle_edu.dalle import Dalle, with_noise, without_some_captions
+from dalle_edu.dalle import Dalle, DalleConfig, with_noise, without_some_captions
 from dalle_edu.data.augment import shifted, similar_batch, spoilt
 from dalle_edu.data.mixture import Mixture
 from dalle_edu.data.stream import ShardStream
@@ -23,7 +23,7 @@ from dalle_edu.data.vary import crop_filled, varied_crops
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError
 from dalle_edu.reranking import PictureClip
-from dalle_edu.tokens import CaptionTokenizer
+from dalle_edu.tokens import CaptionTokenizer, encode_with_dropout
 from dalle_edu.train.appearance import learn_from_appearance
 from dalle_edu.train.config import ClipRecipe, DalleRecipe, DvaeRecipe
 from dalle_edu.train.loop import cosine
@@ -160,7 +160,7 @@ def dalle_stage(
     def batch(step: int, generator: torch.Generator):
         indices = data.draw(batch_size, generator)
         captions = data.draw_captions(indices, generator)
-        text = tokenizer.encode(captions, config.text_length, cut=True, padding=config.text_vocabulary)
+        text = spelled(tokenizer, captions, config, recipe.bpe_dropout, generator)
         return text.to(device), tokens[indices].long().to(device)
 
     def see(pair, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
@@ -181,6 +181,34 @@ def dalle_stage(
         return {"loss": loss, "text": text, "image": parts["image"]}
 
     return Stage(dalle, batch, see, compute, weigh)
+
+
+def spelled(
+    tokenizer: CaptionTokenizer,
+    captions: list[str],
+    config: DalleConfig,
+    dropout: float,
+    generator: torch.Generator,
+    first: int = 0,
+    of: int | None = None,
+) -> Tensor:
+    """Captions as the transformer is trained on them, (batch, text_length) int64: with the chance `dropout`
+    that a join of word pieces is left out (the paper, section 2.2: 0.1).
+
+    `captions` are those from the `first` on of a batch of `of` (None: all of it). Each is spelled by a seed
+    of its own, so that several processes spell together what one spells.
+    """
+    length, padding = config.text_length, config.text_vocabulary
+    if not dropout:
+        return tokenizer.encode(captions, length, cut=True, padding=padding)
+    seeds = torch.randint(2**62, (of or len(captions),), generator=generator)[first:].tolist()
+    rows = [
+        encode_with_dropout(
+            tokenizer, [caption], length, dropout, torch.Generator().manual_seed(seed), padding
+        )
+        for caption, seed in zip(captions, seeds, strict=False)
+    ]
+    return torch.cat(rows)
 
 
 @torch.inference_mode()

@@ -23,7 +23,7 @@ from dalle_edu.files import weights_digest
 from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.train.checkpoint import read_about
 from dalle_edu.train.processes import count, of_all, rank
-from dalle_edu.train.stages import Stage, clip_batch, device_of
+from dalle_edu.train.stages import Stage, clip_batch, device_of, spelled
 
 
 def check_tokens(data: Streamed, part: str, vae: DiscreteVAE | None = None) -> None:
@@ -88,7 +88,8 @@ def dalle_from_shards(
     @torch.no_grad()
     def batch(step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         image, captions = stream.batch(step)
-        text = tokenizer.encode(captions, shape.text_length, cut=True, padding=shape.text_vocabulary)
+        first, dropout = rank() * len(captions), config.dalle_recipe.bpe_dropout
+        text = spelled(tokenizer, captions, shape, dropout, generator, first, training.batch_size)
         image = image.to(device)
         if data.tokens is None:
             image = vae.encode(image).flatten(1)

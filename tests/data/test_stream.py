@@ -198,6 +198,53 @@ def test_squares_are_where_the_paper_s_listings_put_them():
     assert random_square(Image.new("RGB", (5, 9)), 8, "dvae", random.Random(0)).size == (8, 8)
 
 
+class Watched:
+    """A picture of which only the size is there; it notes what is cut out of it."""
+
+    def __init__(self, width, height):
+        self.size, self.did = (width, height), {}
+
+    def resize(self, size, resample, box):
+        self.did |= {"scaled": size, "square": box}
+        return self
+
+    def crop(self, box):
+        self.did["window"] = box
+        return Image.new("RGB", (box[2] - box[0], box[3] - box[1]))
+
+
+@pytest.mark.parametrize("width, height, size", [(300, 100, 64), (90, 133, 64), (70, 71, 64), (64, 64, 64)])
+@pytest.mark.parametrize("crop", ["dvae", "dalle"])
+def test_every_square_of_the_paper_s_listings_is_drawn_and_no_other(crop, width, height, size):
+    """Listings 1 and 2 by hand: `tf.random.uniform` of whole numbers never gives its upper bound,
+    `tf.image.random_crop` gives every place."""
+    import random
+
+    side = min(width, height)
+    if crop == "dvae":
+        places = [range(length - side + 1) for length in (width, height)]
+        scales = range(min(side, round(9 / 8 * size)), min(side, round(12 / 8 * size)) + 1)
+    else:
+        places = [
+            range(3 * (length - side) // 8, max(3 * (length - side) // 8 + 1, 5 * (length - side) // 8))
+            for length in (width, height)
+        ]
+        scales = range(size, min(side, round(9 / 8 * size)) + 1)
+    seen = []
+    for i in range(4000):
+        picture = Watched(width, height)
+        random_square(picture, size, crop, random.Random(i))
+        (left, top, right, bottom), (scaled, also) = picture.did["square"], picture.did["scaled"]
+        assert right - left == bottom - top == side and scaled == also
+        across, down, *end = picture.did["window"]
+        assert 0 <= across <= scaled - size and 0 <= down <= scaled - size
+        assert end == [across + size, down + size]
+        seen.append((left, top, scaled, across, down))
+    lefts, tops, scaled, across, down = map(set, zip(*seen, strict=True))
+    assert (lefts, tops, scaled) == (set(places[0]), set(places[1]), set(scales))
+    assert across == down == set(range(max(scales) - size + 1))
+
+
 def test_tokens_of_another_dvae_are_refused(tmp_path):
     def npy(array):
         import io

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 import torch
 from torchrun import done, losses, torchrun
-from toy import TOML, png, shard, trained_folder
+from toy import TOML, loaded_model, png, shard, trained_folder
 
 from dalle_edu.cli import main
 from dalle_edu.configs.schema import config_of
@@ -20,11 +20,12 @@ from dalle_edu.files import read_tensors
 from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.train.distributed import _pass_over
 from dalle_edu.train.run import train_part
+from dalle_edu.train.stages import spelled
 
 CONFIG = TOML.replace(
     "steps = 6\nbatch_size = 4\nlearning_rate = 1e-3\nwarmup = 2",
     "steps = 20\nbatch_size = 8\nlearning_rate = 3e-3\ngradient_clip = 1.0\nweight_average = 0.9\nwarmup = 2",
-).replace("[dalle.training]", "noise = 0.2\ncaption_dropout = 0.3\n[dalle.training]")
+).replace("[dalle.training]", "noise = 0.2\ncaption_dropout = 0.3\nbpe_dropout = 0.1\n[dalle.training]")
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +126,6 @@ def test_the_tokens_of_the_shards_are_those_that_the_dvae_gives_their_pictures(t
     model = read_tensors(trained_folder() / "dvae.safetensors")
     assert model and data.tokens["grid"] == [4, 4]
     image, captions = data.stream(TokenReader((4, 4), 32), 8, 0, 0, 1).batch(0)
-    from toy import loaded_model
-
     stored = mixture(of(pictures), 16)
     at = [stored.captions.index([caption]) for caption in captions]
     wanted = loaded_model().vae.encode(stored.images(torch.tensor(at))).flatten(1)
@@ -218,6 +217,23 @@ def test_as_many_lanes_are_read_as_the_processes_can_share_out(tmp_path, count, 
     for i in range(30):
         shard(tmp_path / f"{i:02}.tar", a_png=png(), a_txt=b"red")
     assert streamed(of(tmp_path / "*.tar")).stream(None, 48, 0, 0, count).lanes == lanes
+
+
+def test_joins_are_left_out_in_training_only_and_slices_spell_what_the_whole_spells():
+    tokenizer, config = loaded_model().tokenizer, loaded_model().config.dalle
+    captions = ["a large red circle", "a small blue square", "two green stars", "a red circle"]
+
+    def spell(some, dropout, *place):
+        return spelled(tokenizer, some, config, dropout, torch.Generator().manual_seed(5), *place)
+
+    usual = tokenizer.encode(captions, config.text_length, padding=config.text_vocabulary)
+    assert torch.equal(spell(captions, 0.0), usual)
+    whole = spell(captions, 0.5)
+    assert not torch.equal(whole, usual)
+    for row, caption in zip(whole, captions, strict=True):  # more pieces, of which 16 are kept
+        assert caption.startswith(tokenizer.decode(row)) and len(tokenizer.decode(row)) > 8
+    assert torch.equal(torch.cat([spell(captions[:2], 0.5, 0, 4), spell(captions[2:], 0.5, 2, 4)]), whole)
+    assert torch.equal(loaded_model().encode_text(captions), usual)  # of a model that draws
 
 
 def test_numbers_are_passed_over_exactly_and_a_few_at_a_time():
