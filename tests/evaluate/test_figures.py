@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from scipy.stats import binomtest
 from toy import loaded_model
 
 from dalle_edu.data import EmojiPictures, Scenes
@@ -190,3 +191,9 @@ def test_the_command_refuses_what_best_cannot_be_before_it_loads_a_model(capsys)
         main(["evaluate", "--best", "eight"])
     assert stopped.value.code == 2
     assert capsys.readouterr().err.startswith("dalle-edu: --best eight cannot be read: write 8,64:24")
+
+
+@pytest.mark.parametrize(("right", "of"), [(0, 5), (5, 5), (31, 48), (1, 1000)])
+def test_intervals_are_those_of_scipy(right, of):
+    expected = binomtest(right, of).proportion_ci(0.95, method="wilson")
+    assert wilson(right, of) == pytest.approx((expected.low, expected.high), abs=1e-5)
