@@ -47,9 +47,7 @@ TO_MEND = {
     "test_no_tuple_stands_for_several_statements": ["book-14-full-scale"],
     "test_cells_show_measured_values_and_no_verdicts": ["book-14-full-scale"],
     "test_texts_of_figures_stand_out_of_the_way_of_code": ["book-14-full-scale"],
-    "test_a_chapter_from_the_first_on_has_two_figures_to_touch": [
-        "09-training-dalle", "14-full-scale",
-    ],
+    "test_a_chapter_from_the_first_on_has_two_figures_to_touch": ["14-full-scale"],
     "test_a_chapter_opens_with_the_readers_place_in_the_whole": ["14-full-scale"],
 }  # fmt: skip
 
