@@ -16,15 +16,12 @@ import time
 from pathlib import Path
 
 import torch
-from trials import report
+from trials import as_text, frozen_parts, report
 
-from dalle_edu.configs import read_config
 from dalle_edu.dalle import Dalle
 from dalle_edu.data.mixture import mixture
-from dalle_edu.dvae import DiscreteVAE
-from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.train.config import DalleRecipe
-from dalle_edu.train.loop import Run, load_weights, train
+from dalle_edu.train.loop import Run, train
 from dalle_edu.train.run import machine, precomputed_tokens
 from dalle_edu.train.stages import dalle_stage
 
@@ -53,15 +50,9 @@ def main():
     parser.add_argument("--pictures", type=int, default=256, help="validation pictures of each source")
     parser.add_argument("--out", type=Path, help="a JSON-lines file, one line a trial, appended to")
     options = parser.parse_args()
-    config = read_config(options.folder / "config.toml")
+    config, tokenizer, vae = frozen_parts(options.folder)
     data = mixture(config.data_for("dalle"), config.dvae.image_size, progress=True)
-    tokenizer = CaptionTokenizer.load(options.folder / "tokenizer.json")
-    vae = load_weights(DiscreteVAE(config.dvae), options.folder / "dvae.safetensors")
     tokens = precomputed_tokens(vae, data, options.folder / "training-dalle" / "tokens.safetensors")
-    padding = config.dalle.text_vocabulary
-
-    def encode(captions):
-        return tokenizer.encode(captions, config.dalle.text_length, cut=True, padding=padding)
 
     measured = {}
     for source in config.data_for("dalle"):
@@ -71,7 +62,8 @@ def main():
             pictures = mixture([source], config.dvae.image_size, split=split)
             some = torch.linspace(0, len(pictures) - 1, min(options.pictures, len(pictures))).long()
             captions = [pictures.captions[i][0] for i in some]
-            measured[split, name] = encode(captions), vae.encode(pictures.images(some)).flatten(1)
+            text = as_text(captions, config.dalle, tokenizer)
+            measured[split, name] = text, vae.encode(pictures.images(some)).flatten(1)
     weights = {source.get("family", source["kind"]): source["weight"] for source in config.data_for("dalle")}
 
     for name in options.trials:

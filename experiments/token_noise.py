@@ -20,19 +20,16 @@ import itertools
 from pathlib import Path
 
 import torch
-from trials import report
+from trials import as_text, frozen_parts, report
 
-from dalle_edu.configs import read_config
 from dalle_edu.dalle import Dalle
 from dalle_edu.data import Scenes
 from dalle_edu.data.mixture import mixture
 from dalle_edu.data.scenes import FAMILIES
-from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.evaluate.figures import count_right, verdicts
 from dalle_edu.sampling import sample_tokens
-from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.train.config import DalleRecipe
-from dalle_edu.train.loop import Run, load_weights, train
+from dalle_edu.train.loop import Run, train
 from dalle_edu.train.run import machine, precomputed_tokens
 from dalle_edu.train.stages import dalle_stage
 
@@ -55,16 +52,10 @@ def main():
     parser.add_argument("--precision", help="float32 or bfloat16, if not the configuration's")
     parser.add_argument("--out", type=Path, help="a JSON-lines file, one line a mark, appended to")
     options = parser.parse_args()
-    config = read_config(options.folder / "config.toml")
-    tokenizer = CaptionTokenizer.load(options.folder / "tokenizer.json")
-    vae = load_weights(DiscreteVAE(config.dvae), options.folder / "dvae.safetensors").eval()
+    config, tokenizer, vae = frozen_parts(options.folder)
     sources = [{"kind": "scenes", "family": f, "length": options.length} for f in options.families]
     data = mixture(sources, config.dvae.image_size, progress=True)
     tokens = precomputed_tokens(vae, data, options.folder / "training-noise" / "tokens.safetensors")
-
-    def encode(captions):
-        length, padding = config.dalle.text_length, config.dalle.text_vocabulary
-        return tokenizer.encode(captions, length, padding=padding)
 
     exams = {}
     for split, count in DRAWN.items():
@@ -77,7 +68,7 @@ def main():
         """A row of figures; of several families each split has one dict a family."""
         row = {}
         for (split, family), (captions, image) in exams.items():
-            text, generator = encode(captions), torch.Generator().manual_seed(1)
+            text, generator = as_text(captions, config.dalle, tokenizer), torch.Generator().manual_seed(1)
             with torch.inference_mode():
                 loss = round(float(model.loss(text, image)["image"]), 4)
             pictures = vae.decode(

@@ -167,7 +167,7 @@ def card() -> None:
     write_text(FOLDER / "README.md", text)
 
 
-if __name__ == "__main__":
+def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -178,3 +178,7 @@ if __name__ == "__main__":
         train(name)
     if chosen.card:
         card()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """What the trials share: a model's frozen parts, data as tokens, and rows that are printed and stored."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -27,9 +28,12 @@ def as_tokens(
     data: Mixture, shape: DalleConfig, tokenizer: CaptionTokenizer, vae: DiscreteVAE
 ) -> tuple[Tensor, Tensor]:
     """A data set as text (N, text_length), each picture's first caption, and pictures (N, picture_length)."""
-    length, padding = shape.text_length, shape.text_vocabulary
-    text = tokenizer.encode([ways[0] for ways in data.captions], length, cut=True, padding=padding)
-    return text, tokens_of(vae, data).long()
+    return as_text([ways[0] for ways in data.captions], shape, tokenizer), tokens_of(vae, data).long()
+
+
+def as_text(captions: Sequence[str], shape: DalleConfig, tokenizer: CaptionTokenizer) -> Tensor:
+    """Captions as text tokens (N, text_length), cut where they are longer, empty places as padding tokens."""
+    return tokenizer.encode(captions, shape.text_length, cut=True, padding=shape.text_vocabulary)
 
 
 def report(row: dict, out: Path | None) -> None:
