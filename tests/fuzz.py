@@ -24,6 +24,7 @@ import traceback
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import save as tensor_bytes
@@ -33,12 +34,15 @@ from dalle_edu.configs import read_config
 from dalle_edu.data.folder import FolderOfPictures
 from dalle_edu.data.mixture import parse_data
 from dalle_edu.data.pictures import read_picture
+from dalle_edu.data.readers import TOKENS, TokenReader
 from dalle_edu.data.shards import Shards
 from dalle_edu.data.tables import read_caption, read_csv, read_jsonl
+from dalle_edu.data.words import KnownWords
 from dalle_edu.errors import ReaderError
 from dalle_edu.files import load_weights, read_history
 from dalle_edu.formats.openai_dvae import read_published
 from dalle_edu.tokens import CaptionTokenizer, merges_of, numbers_of, split
+from dalle_edu.train.checkpoint import read_about
 
 PLANES = (
     (0x20, 0x7E), (0xA0, 0x24F), (0x300, 0x36F), (0x370, 0x3FF), (0x5D0, 0x5EA), (0x600, 0x6FF), (0x4E00,
@@ -140,8 +144,8 @@ class Fuzz:
         self.tar = sound_tar(self.pictures["PNG"])
         self.targets = {
             "picture": 30, "csv": 10, "jsonl": 8, "caption": 4, "tar": 10, "weights": 8, "tokenizer": 1,
-            "history": 4, "pickle": 3, "words": 14, "numbers": 12, "folder": 2, "command": 1,
-            "draw": 0.3,
+            "config": 2, "checkpoint": 4, "known": 2, "tokens": 5, "history": 4, "pickle": 3, "words": 14,
+            "numbers": 12, "folder": 2, "command": 1, "draw": 0.3,
         }  # fmt: skip
 
     def file(self, name: str, content: bytes) -> Path:
@@ -200,6 +204,24 @@ class Fuzz:
 
     def fuzz_config(self, rng):
         read_config(self.file("small.toml", mutated_text(self.toml, rng)))
+
+    def fuzz_checkpoint(self, rng):
+        about = {"step": 3, "seconds": 1.5, "file": "checkpoint-0000003", "training": {}, "description": {}}
+        found = read_about(self.file("checkpoint.json", mutated_text(json.dumps(about, indent=1), rng)))
+        assert found["step"] >= 0 and found["file"] == f"checkpoint-{found['step']:07d}"
+
+    def fuzz_known(self, rng):
+        self.file("words.json", mutated_text(json.dumps({"red": "a red apple", "cat": text(rng)}), rng))
+        KnownWords.load(self.place).sentence(text(rng)).encode("utf-8", "surrogatepass")
+
+    def fuzz_tokens(self, rng):
+        kind = rng.choice(("i1", "u1", "<i2", ">i2", "<u2", "<i4", "<i8", "<u8", "<f4", "?", "<c8", "<U1"))
+        file = io.BytesIO()
+        np.save(file, np.arange(16).reshape(4, 4).astype(kind), allow_pickle=False)
+        content = mutated(file.getvalue(), rng) if rng.random() < 0.8 else file.getvalue()
+        sample = {"__key__": "a", "__url__": "a.tar", "files": {TOKENS: content, ".txt": b"red"}}
+        tokens, _ = TokenReader((4, 4), rng.choice((1, 16, 256, 70_000)))(sample, rng)
+        assert tokens.shape == (16,) and tokens.dtype == torch.int64 and tokens.min() >= 0
 
     def fuzz_history(self, rng):
         rows = "".join(json.dumps({"step": i, "loss": 1.5}) + "\n" for i in range(4))

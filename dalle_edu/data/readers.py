@@ -23,7 +23,7 @@ from dalle_edu.data.pictures import check_size
 from dalle_edu.data.shards import picture_and_caption
 from dalle_edu.data.tables import caption_of
 from dalle_edu.data.vary import crop_filled
-from dalle_edu.errors import ReaderError, unknown_name
+from dalle_edu.errors import ReaderError, first_line, unknown_name
 
 CROPS = ("centre", "dvae", "dalle")
 TOKENS = ".tokens.npy"  # how the name of a file of tokens ends
@@ -75,8 +75,8 @@ class TokenReader:
             )
         try:
             tokens = np.load(io.BytesIO(files[TOKENS]), allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            raise ReaderError(f"{name} has tokens that cannot be read ({error}).") from None
+        except Exception as error:  # numpy reads a head with Python's parser, which raises much
+            raise ReaderError(f"{name} has tokens that cannot be read ({first_line(error)}).") from None
         if tokens.shape != tuple(self.grid) or tokens.dtype.kind not in "iu":
             raise ReaderError(
                 f"{name} has tokens of the shape {tokens.shape} ({tokens.dtype}), expected "

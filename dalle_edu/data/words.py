@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from dalle_edu.errors import ReaderError
+from dalle_edu.errors import ReaderError, first_line
 from dalle_edu.files import write_text
 
 FILE = "words.json"
@@ -47,8 +47,10 @@ class KnownWords:
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             return cls({str(word): str(caption) for word, caption in stored.items()})
-        except (ValueError, AttributeError) as error:
-            raise ReaderError(f"{path} is damaged ({error}): copy the model's folder again.") from error
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise ReaderError(
+                f"{path} is damaged ({first_line(error)}): copy the model's folder again."
+            ) from None
 
     def save(self, folder: Path) -> None:
         """Writes the file into a model folder, whole or not at all."""
