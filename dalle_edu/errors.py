@@ -1,5 +1,7 @@
 """The one error that is the reader's to mend: it says what was wrong, what was expected, and what to do."""
 
+from numbers import Integral
+
 
 class ReaderError(ValueError):
     """Raised for input that the reader can correct; the command line prints its message as one line, exit
@@ -25,7 +27,7 @@ def check_whole(name: str, value, least: int = 0, most: int | None = None) -> in
     `most`. Raises ReaderError with its `name` otherwise."""
     if (
         isinstance(value, bool)
-        or not isinstance(value, int)
+        or not isinstance(value, Integral)  # numpy's whole numbers, too
         or value < least
         or (most is not None and value > most)
     ):

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -24,24 +25,28 @@ from dalle_edu.errors import ReaderError, first_line
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
+    """Writes a file whole or not at all. Raises ReaderError where the disk is full."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copies a file whole or not at all. Raises ReaderError where the disk is full."""
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
     """Writes a safetensors file whole or not at all. Raises ReaderError where the disk is full."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
         try:
             save_file(contiguous, temporary, metadata=dict(metadata or {}))
         except SafetensorError as error:  # so it says that the disk is full
-            raise ReaderError(
-                f"{path} could not be written ({error}); what was there before stays."
-            ) from error
+            raise _not_written(path, error) from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -102,7 +107,7 @@ def append_history(path: Path, rows: Iterable[Mapping[str, float]]) -> None:
     rows = list(rows)
     if not rows:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     kept = [r for r in read_history(path) if r["step"] < rows[0]["step"]] if path.exists() else []
     write_text(path, "".join(json.dumps(r) + "\n" for r in [*kept, *rows]))
 
@@ -143,7 +148,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
 @contextlib.contextmanager
 def replacing(path: Path):
     """A context that gives a temporary file beside `path`, which takes its place at the end, or vanishes on
-    an error. What a killed process left of its own here is removed after a day."""
+    an error. What a killed process left of its own here is removed after a day. Raises ReaderError where the
+    file cannot be written: the disk is full, the folder is missing or may not be written to."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         with contextlib.suppress(OSError):  # somebody else may have been faster
             if time.time() - left.stat().st_mtime > 24 * 3600:
@@ -152,8 +158,50 @@ def replacing(path: Path):
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        # A full disk names no file; an error that names another one comes from what was to be written.
+        if error.filename is not None and os.fspath(temporary) not in (error.filename, error.filename2):
+            raise
+        raise _not_written(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where it could not be written, it may not be there to remove
+            temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, where there is none yet. Raises ReaderError where there cannot be one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReaderError(
+            f"The folder {folder} could not be made ({error.strerror}): choose another place."
+        ) from error
+
+
+@contextlib.contextmanager
+def making(folder: Path) -> Iterator[Path]:
+    """A context that gives a new folder beside `folder`, which takes its place at the end, or vanishes on an
+    error: a folder whole or not at all. `folder` may be there already, if it is empty. Raises ReaderError
+    where it cannot be written."""
+    folder = folder.absolute()
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        with contextlib.suppress(FileNotFoundError):
+            folder.rmdir()  # Windows moves no folder onto another one
+        temporary.rename(folder)
+    except shutil.Error as error:  # copytree's list of (from, to, why)
+        raise _not_written(folder, OSError(error.args[0][0][2])) from error
+    except OSError as error:
+        raise _not_written(folder, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _not_written(path: Path, error: Exception) -> ReaderError:
+    why = getattr(error, "strerror", None) or first_line(error)
+    return ReaderError(f"{path} could not be written ({why}); what was there before stays.")
 
 
 @contextlib.contextmanager
@@ -170,7 +218,7 @@ def only_one(folder: Path, doing: str) -> Iterator[None]:
         yield
         return
     made = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / ".lock"
     lock = FileLock(path)
     try:

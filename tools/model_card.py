@@ -22,7 +22,7 @@ from dalle_edu.drawing import contact_sheet, load
 from dalle_edu.evaluate.copies import copies
 from dalle_edu.evaluate.figures import table
 from dalle_edu.explore import plot_history
-from dalle_edu.files import read_history
+from dalle_edu.files import read_history, replacing, write_text
 
 PARTS = {
     "dvae": ("discrete VAE: pictures to tokens and back", ("reconstruction", "kl")),
@@ -191,18 +191,20 @@ def main() -> None:
         training_pictures=figures["copies"]["training_pictures"],
         attribution=EmojiPictures.attribution,
     )
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    write_text(folder / "README.md", card)
     found = copies(model, figures["seed"])
     pairs = zip(found["drawings"].split(10), found["nearest"].split(10), strict=True)
     sheet = contact_sheet(torch.cat([row for pair in pairs for row in pair]), columns=10, scale=1)
-    sheet.save(folder / "nearest.png")
+    with replacing(folder / "nearest.png") as temporary:
+        sheet.save(temporary, format="PNG")
     figure, axes = plt.subplots(1, len(PARTS), figsize=(12, 3))
     for ax, (part, (_, keys)) in zip(axes, PARTS.items(), strict=True):
         if (folder / f"{part}-history.jsonl").is_file():
             plot_history(folder / f"{part}-history.jsonl", keys, ax=ax)
         ax.set_title(part)
         ax.set_yscale("log")
-    figure.savefig(folder / "curves.png", dpi=100)
+    with replacing(folder / "curves.png") as temporary:
+        figure.savefig(temporary, dpi=100, format="png")
     print(card)
 
 

@@ -6,11 +6,13 @@ Seed 0, nothing chosen by hand.
 """
 
 import argparse
+from pathlib import Path
 
 import torch
 
 import dalle_edu
 from dalle_edu.drawing import contact_sheet
+from dalle_edu.files import replacing
 
 TRAINED = ["a red apple", "a cat face", "a pizza", "three small blue stars", "a red house at sunset"]
 HELD_OUT = [
@@ -33,7 +35,8 @@ def main() -> None:
         drawing = model.draw(prompt, samples=16, seed=0, temperature=0.7)
         best.append(drawing.images[0])
         print(f"{prompt:50} CLIP {drawing.scores[0]:.2f} (worst of 16: {drawing.scores[-1]:.2f})")
-    contact_sheet(torch.stack(best), columns=5, scale=3).save(options.out)
+    with replacing(Path(options.out)) as temporary:
+        contact_sheet(torch.stack(best), columns=5, scale=3).save(temporary, format="PNG")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from dalle_edu.course.assignments import write_course
 from dalle_edu.course.exercises import Chapter, read_book
 from dalle_edu.course.slides import write_handout, write_slides
 from dalle_edu.errors import ReaderError
-from dalle_edu.files import write_text
+from dalle_edu.files import making, write_text
 from dalle_edu.publish.book import chapters as notebooks_of
 from dalle_edu.publish.book import folder as book_folder
 
@@ -50,11 +50,12 @@ def make_course(
     handouts: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Writes the course into `out` and returns it. `say` is told each step, in a line.
+    """Writes the course into `out`, whole or not at all, and returns it. `say` is told each step, in a line.
 
     With `handouts`, slides are printed into PDFs as well, by a Chromium or Chrome of this machine.
 
-    Raises ReaderError where `out` is not empty, or the chapters, a package or the browser are missing.
+    Raises ReaderError where `out` is not empty or cannot be written, or the chapters, a package or the
+    browser are missing.
     """
     out, book = Path(out), book_folder()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -63,9 +64,17 @@ def make_course(
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise ReaderError(f'A course needs {" and ".join(missing)}. Run: pip install -e ".[course]"')
+    with making(out) as folder:
+        _make(folder, book, solutions, handouts, say)
+    if solutions:
+        say(f"{out / 'teacher'}: for the teacher alone")
+    return out
+
+
+def _make(out: Path, book: Path, solutions: bool, handouts: bool, say: Callable[[str], None]) -> None:
     chapters = read_book(book)
     files = [path for path in notebooks_of(book) if path.parent == book]
-    (out / "notebooks").mkdir(parents=True)
+    (out / "notebooks").mkdir()
     (out / "assignments").mkdir()
     for path in files:
         write_text(out / "notebooks" / path.name, student_notebook(path))
@@ -85,7 +94,6 @@ def make_course(
     say(f"{len(files)} sets of slides")
     if solutions:
         _for_the_teacher(chapters, files, book, teacher)
-        say(f"{teacher}: for the teacher alone")
     else:
         shutil.rmtree(teacher)
     write_text(out / "README.md", README.format(
@@ -93,7 +101,6 @@ def make_course(
         exercises=sum(len(chapter.exercises) for chapter in chapters),
         points=sum(chapter.points for chapter in chapters),
     ))  # fmt: skip
-    return out
 
 
 def student_notebook(path: Path) -> str:

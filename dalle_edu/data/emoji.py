@@ -180,7 +180,7 @@ def _drawings(size: int, folder: Path | None, rendering: str = "averaged"):
         # Several processes may draw at once: each writes its own file whole, and the last one stays.
         with replacing(folder / name) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, pixels=pixels, emoji=np.array(emoji), captions=np.array(captions))
-    except OSError as error:
+    except (OSError, ReaderError) as error:
         where = f" in {folder}" if folder else ""
         warnings.warn(
             f"The drawings could not be kept{where} ({error}); they are drawn anew each time.",

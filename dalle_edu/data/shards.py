@@ -108,12 +108,17 @@ def _write_samples(samples: Iterator[tuple[int, dict]], folder: Path, per_shard:
     import webdataset as wds
 
     paths: list[Path] = []
-    for first in samples:
-        path = folder / f"pictures-{len(paths):06d}.tar"
-        with replacing(path) as temporary, temporary.open("wb") as opened, wds.TarWriter(opened) as shard:
-            for index, files in itertools.chain([first], itertools.islice(samples, per_shard - 1)):
-                shard.write({"__key__": f"{index:09d}", **files})
-        paths.append(path)
+    try:
+        for first in samples:
+            path = folder / f"pictures-{len(paths):06d}.tar"
+            with replacing(path) as temporary, temporary.open("wb") as opened, wds.TarWriter(opened) as shard:
+                for index, files in itertools.chain([first], itertools.islice(samples, per_shard - 1)):
+                    shard.write({"__key__": f"{index:09d}", **files})
+            paths.append(path)
+    except BaseException:  # a full disk, a picture that cannot be read, Ctrl-C
+        for path in paths:  # a set that lacks its end looks like a whole one
+            path.unlink(missing_ok=True)
+        raise
     return paths
 
 

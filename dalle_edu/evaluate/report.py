@@ -21,7 +21,10 @@ def wilson(right: float, of: int) -> tuple[float, float]:
 
 
 def rate(counts: list[int]) -> str:
-    """[right, of] -> "71% (51-85)": the rate and its 95 % interval, in percent."""
+    """[right, of] -> "71% (51-85)": the rate and its 95 % interval, in percent; "-" where none was read, as
+    there is no other caption to take chance from when there is only one."""
+    if not counts[1]:
+        return "-"
     low, high = wilson(*counts)
     return f"{counts[0] / counts[1]:.0%} ({100 * low:.0f}-{100 * high:.0f})"
 
@@ -84,7 +87,7 @@ def table(figures: dict) -> str:
     for name, row in families.items():
         for key in list(row["single"])[1:]:
             cells = (row[kind].get(key, [0, 0]) for kind in ("single", "careful", "chance", "ceiling"))
-            rows.append([f"{name}: {key}", *(rate(cell) if cell[1] else "" for cell in cells)])
+            rows.append([f"{name}: {key}", *map(rate, cells)])
     lines.append(_columns(["", "1 sample", "1, careful", "chance", "ceiling"], rows))
     if families:
         lines += ["", "energy of fine detail, against real pictures of the same captions:"]

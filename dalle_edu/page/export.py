@@ -23,7 +23,7 @@ from dalle_edu.data.words import KnownWords
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.errors import ReaderError
 from dalle_edu.explore.codebook import code_pictures
-from dalle_edu.files import replacing, write_text
+from dalle_edu.files import make_folder, replacing, write_text
 from dalle_edu.page.bundle import box, page, script
 
 LICENCE = "LICENCE.txt"
@@ -37,11 +37,9 @@ def export(model: DrawingModel, out: Path) -> dict:
     """
     if out.exists() and not out.is_dir():
         raise ReaderError(f"{out} is a file: name a folder for the page.")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     weights = weights_file(model)
     told = describe(model, weights)
-    for old in out.glob("model-*"):
-        old.unlink()
     with replacing(out / told["file"]) as temporary:
         temporary.write_bytes(weights)
     # A page that is opened from a disk may not read other files, but it may run scripts.
@@ -50,6 +48,9 @@ def export(model: DrawingModel, out: Path) -> dict:
     write_text(out / "draw.js", script())
     write_text(out / LICENCE, licence(model))
     write_text(out / "index.html", page(box(told, "")))
+    for old in out.glob("model-*"):  # last: until here the page that was there before draws
+        if old.name not in (told["file"], told["script"]):
+            old.unlink()
     return told
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from docutils import nodes
 
 from dalle_edu.drawing import FOLDER, load
+from dalle_edu.files import write_text
 from dalle_edu.page.bundle import box
 from dalle_edu.page.export import export
 
@@ -36,7 +37,7 @@ def exported(folder: Path) -> dict:
         if told.pop("key") == key:
             return told
     told = export(load(MODEL), folder)
-    known.write_text(json.dumps(told | {"key": key}), encoding="utf-8")
+    write_text(known, json.dumps(told | {"key": key}))
     return told
 
 

@@ -31,7 +31,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from dalle_edu.errors import ReaderError, first_line
-from dalle_edu.files import write_text
+from dalle_edu.files import make_folder, write_text
 
 FLAT = StateDictOptions(flatten_optimizer_state_dict=True)
 NAME = "checkpoint-{step:07d}"
@@ -55,11 +55,18 @@ def write_checkpoint(folder: Path, state: Mapping[str, Tensor], about: Mapping[s
     processes call it; older checkpoints are removed."""
     name, first = NAME.format(step=about["step"]), _rank() == 0
     if first:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         shutil.rmtree(folder / name, ignore_errors=True)  # a half of one, from before
     _wait()
-    with _quiet():
-        save(dict(state), storage_writer=HuggingFaceStorageWriter(str(folder / name), save_distributed=True))
+    try:
+        with _quiet():
+            writer = HuggingFaceStorageWriter(str(folder / name), save_distributed=True)
+            save(dict(state), storage_writer=writer)
+    except (CheckpointException, SafetensorError, OSError) as error:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        raise ReaderError(
+            f"The checkpoint {folder / name} could not be written ({_cause(error)}); the one before it stays."
+        ) from error
     if first:
         write_text(folder / "checkpoint.json", json.dumps({**about, "file": name}, indent=1))
         for old in folder.glob("checkpoint-*"):
@@ -150,9 +157,17 @@ def _stored_names(folder: Path) -> dict[str, tuple[int, ...]]:
                     reach = [offset + size for offset, size in zip(offsets, shape, strict=True)]
                     before = shapes.get(name, (0,) * len(shape))
                     shapes[name] = tuple(map(max, before, reach))
-        except (SafetensorError, ValueError, OSError) as error:
+        except (SafetensorError, ValueError, OSError, AttributeError, TypeError, RecursionError) as error:
             raise ReaderError(f"{path} is cut short or damaged ({first_line(error)}): train again.") from None
     return shapes
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong on a process: PyTorch wraps it into a list of all processes."""
+    failures = getattr(error, "failures", None)
+    while failures:
+        error, failures = next(iter(failures.values()))[0], None
+    return first_line(error)
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -9,7 +9,6 @@ training-PART/                                its checkpoint, its history, and w
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from dalle_edu.data.mixture import Mixture
 from dalle_edu.data.streamed import Streamed, streamed
 from dalle_edu.data.words import KnownWords
 from dalle_edu.errors import ReaderError, brief
-from dalle_edu.files import write_tensors, write_text
+from dalle_edu.files import copy_file, make_folder, write_tensors, write_text
 from dalle_edu.machine.processor import machine
 from dalle_edu.tokens import CaptionTokenizer
 
@@ -116,9 +115,9 @@ class Folder:
 
     def begin(self, config: Path, part: str, given: Sequence[dict] | None) -> None:
         """Makes the folder, and keeps in it the configuration and the data given in place of its own."""
-        self.out.mkdir(parents=True, exist_ok=True)
+        make_folder(self.out)
         if not (self.out / "config.toml").exists():
-            shutil.copyfile(config, self.out / "config.toml")
+            copy_file(config, self.out / "config.toml")
         if given is None:
             return
         path = self.out / (TOKENS_DATA if _tokens_for(part, given) else DATA)

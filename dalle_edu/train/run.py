@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,9 @@ from dalle_edu.data.vary import crop_filled  # noqa: F401 (its name before it ha
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError, unknown_name
 from dalle_edu.files import (
+    copy_file,
     load_weights,
+    make_folder,
     read_history,
     read_tensors,
     rounded,
@@ -195,9 +196,9 @@ def publish(folder: Path, target: Path, precision: torch.dtype = torch.float16) 
     missing = [name for name in wanted if not (folder / name).is_file()]
     if missing:
         raise ReaderError(f"{folder} lacks {', '.join(missing)}: train all parts first.")
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     for path in [*folder.glob("*.toml"), folder / "tokenizer.json", *folder.glob("words.json")]:
-        shutil.copyfile(path, target / path.name)
+        copy_file(path, target / path.name)
     for path in folder.glob("*.safetensors"):
         write_tensors(target / path.name, rounded(read_tensors(path), precision))
     for part in PARTS:
