@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from dalle_edu.errors import ReaderError
+from dalle_edu.errors import ReaderError, brief
 
 
 @dataclass(frozen=True)
@@ -205,10 +205,20 @@ def interpolate(start, end, steps: int):
 
 
 def check_images(images, size: int):
-    """Raise `ReaderError` unless `images` are (batch, 3, size, size)."""
+    """Raise `ReaderError` unless `images` are a tensor of fractions, (batch, 3, size, size)."""
+    check_fractions(images)
     if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size):
         raise ReaderError(
             f"Pictures must have shape (batch, 3, {size}, {size}), but have {tuple(images.shape)}."
+        )
+
+
+def check_fractions(images):
+    """Raise `ReaderError` unless `images` are a tensor of fractions, as 8 bits are not."""
+    if not isinstance(images, torch.Tensor) or not images.is_floating_point():
+        what = f"of {images.dtype}" if isinstance(images, torch.Tensor) else brief(images)
+        raise ReaderError(
+            f"Pictures must be a tensor of float32 in [0, 1], but are {what}: divide 8 bits by 255."
         )
 
 

@@ -18,6 +18,7 @@ from dalle_edu.configs.checked import Count, Grid, Share, checked, names
 from dalle_edu.errors import ReaderError
 from dalle_edu.masks import KINDS
 from dalle_edu.transformer import Transformer, TransformerConfig
+from dalle_edu.vqvae import check_tokens
 
 
 @checked("dalle")
@@ -92,21 +93,30 @@ class Dalle(nn.Module):
             nn.init.normal_(head.weight, std=0.02)
 
     def embed_text(self, text: Tensor) -> Tensor:
-        """(batch, text_length) -> (batch, text_length, width): token plus position."""
-        if text.shape[-1] != self.config.text_length:
+        """(batch, text_length) -> (batch, text_length, width): token plus position. Raises ReaderError for
+        another shape, and for tokens that are not this model's."""
+        check_tokens(text, self.text_embedding.num_embeddings)
+        if text.ndim != 2 or text.shape[-1] != self.config.text_length:
             raise ReaderError(
-                f"Text has {text.shape[-1]} positions, this model reads {self.config.text_length}: "
-                f"encode it with text_length={self.config.text_length}."
+                f"Text has the shape {tuple(text.shape)}, this model reads {self.config.text_length} "
+                f"positions: encode it with text_length={self.config.text_length}, and give it a batch."
             )
-        return self.text_embedding(text) + self.text_position.weight
+        return self.text_embedding(text.long()) + self.text_position.weight
 
     def picture_positions(self) -> Tensor:
         """(picture_length, width): for each place its row's vector plus its column's (B.1)."""
         return (self.row_position.weight[:, None] + self.column_position.weight[None]).flatten(0, 1)
 
     def embed_image(self, image: Tensor) -> Tensor:
-        """(batch, n) with n <= picture_length, the first n tokens -> (batch, n, width)."""
-        return self.image_embedding(image) + self.picture_positions()[: image.shape[1]]
+        """(batch, n) with n <= picture_length, the first n tokens -> (batch, n, width). Raises ReaderError
+        for another shape, and for tokens that are not this model's."""
+        check_tokens(image, self.config.image_vocabulary)
+        if image.ndim != 2 or image.shape[1] > self.config.picture_length:
+            raise ReaderError(
+                f"Picture tokens have the shape {tuple(image.shape)}; this model takes (batch, n), n up to "
+                f"{self.config.picture_length}: flatten a grid with tokens.flatten(1)."
+            )
+        return self.image_embedding(image.long()) + self.picture_positions()[: image.shape[1]]
 
     def forward(self, text: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of what comes next.
@@ -114,8 +124,10 @@ class Dalle(nn.Module):
         text (batch, text_length), image (batch, n), n <= picture_length. Returns text logits (batch,
         text_length - 1, text_vocabulary) for text tokens 1, 2, ... and image logits (batch, n + 1,
         image_vocabulary) for picture tokens 0, 1, ..., n; with a whole picture the last one, which predicts
-        nothing, is left out.
+        nothing, is left out. Raises ReaderError for shapes and tokens that cannot be.
         """
+        if len(text) != len(image):
+            raise ReaderError(f"There are {len(text)} texts for {len(image)} pictures: give as many of both.")
         states = self.transformer(torch.cat((self.embed_text(text), self.embed_image(image)), dim=1))
         before_picture = self.config.text_length - 1
         predicting = states[:, before_picture : self.config.length - 1]
@@ -129,6 +141,13 @@ class Dalle(nn.Module):
         (`with_noise` makes it; None: the picture itself, as in the paper).
         """
         text_logits, image_logits = self(text, image if seen is None else seen)
+        if image.shape != (len(text), self.config.picture_length):
+            raise ReaderError(
+                f"The loss is that of whole pictures: tokens ({len(text)}, {self.config.picture_length}), "
+                f"and not {tuple(image.shape)}."
+            )
+        check_tokens(image, self.config.image_vocabulary)
+        text, image = text.long(), image.long()
         targets = text[:, 1:].masked_fill(text[:, 1:] >= self.config.text_vocabulary, -100)
         # A mean over no tokens is not a number: captions of one token each have nothing to predict.
         text_sum = F.cross_entropy(text_logits.flatten(0, 1).float(), targets.flatten(), reduction="sum")

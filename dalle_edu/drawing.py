@@ -81,12 +81,14 @@ class Drawing:
         return len(self.images)
 
     def best(self, count: int) -> Drawing:
-        """The first `count` samples."""
+        """The first `count` samples, or all where there are fewer. Raises ReaderError for none at all."""
+        check_whole("count", count, 1)
         parts = self.images[:count], self.tokens[:count], self.scores[:count]
         return Drawing(self.prompt, *parts, self.source)
 
     def sheet(self, columns: int = 8, scale: int = 2):
         """All samples as one Pillow image, in rows from the top left, each pixel `scale` pixels wide."""
+        check_whole("columns", columns, 1), check_whole("scale", scale, 1)
         return contact_sheet(self.images, columns, scale)
 
     def save(self, path: str | Path, columns: int = 8, scale: int = 2) -> None:
@@ -162,8 +164,13 @@ class DrawingModel:
         return self.tokenizer.encode(prompts, config.text_length, cut, padding=config.text_vocabulary)
 
     def pictures(self, tokens: Tensor, batch: int = 64) -> Tensor:
-        """Tokens (N, height * width) -> pictures (N, 3, size, size) in [0, 1]."""
-        grids = tokens.view(-1, *self.config.dalle.grid)
+        """Tokens (N, height * width) -> pictures (N, 3, size, size) in [0, 1]. Raises ReaderError for tokens
+        of another shape or beyond the vocabulary."""
+        length = self.config.dalle.picture_length
+        if not isinstance(tokens, Tensor) or tokens.ndim != 2 or tokens.shape[1] != length:
+            shape = tuple(tokens.shape) if isinstance(tokens, Tensor) else brief(tokens)
+            raise ReaderError(f"Tokens must have the shape (samples, {length}), but are {shape}.")
+        grids = tokens.reshape(-1, *self.config.dalle.grid)
         return torch.cat([self.vae.decode(part) for part in grids.split(batch)])
 
     def score(self, images: Tensor, prompt: str) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dalle_edu.autoencoder import check_fractions
 from dalle_edu.autoencoder import psnr as peak_signal_to_noise  # noqa: F401 (the same measure, by its full name)
 from dalle_edu.configs.checked import Count, Switch, checked, one_of, whole
 from dalle_edu.errors import ReaderError
@@ -235,6 +236,7 @@ class DiscreteVAE(nn.Module):
 
         Raises ReaderError unless `images` are (batch, 3, H, W) with sides that `downsampling` divides.
         """
+        check_fractions(images)
         factor = self.config.downsampling
         sides = images.shape[2:]
         if images.ndim != 4 or images.shape[1] != 3 or any(side % factor or not side for side in sides):
@@ -265,8 +267,17 @@ class DiscreteVAE(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         """Pictures -> tokens (batch, height, width) int64: the likeliest code, no noise (section 2.2).
 
-        Raises ReaderError for shapes that cannot be, see `logits`.
+        Raises ReaderError for shapes that cannot be, see `logits`, and for numbers that are no shades.
         """
+        check_fractions(images)
+        images = images.to(next(self.parameters()).dtype)
+        # Noise may leave [0, 1] by a little; 0 to 255, and numbers that are none, are a mistake.
+        low, high = map(float, images.aminmax()) if images.numel() else (0, 1)
+        if not -1 <= low <= high <= 2:
+            raise ReaderError(
+                f"The pictures reach from {low:g} to {high:g}; their numbers must lie between 0 (black) and "
+                "1 (white): divide 8 bits by 255."
+            )
         return self.logits(images).argmax(1)
 
     @torch.no_grad()

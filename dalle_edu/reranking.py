@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dalle_edu.autoencoder import check_images
 from dalle_edu.configs.checked import Count, checked
 from dalle_edu.errors import ReaderError
 from dalle_edu.tokens import CaptionTokenizer
@@ -84,7 +85,15 @@ class PictureClip(nn.Module):
         return text.scatter(1, ends, self.end)
 
     def forward(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Embeddings of length 1, (batch, embedding) each, and exp(t), the learned scale, at most 100."""
+        """Embeddings of length 1, (batch, embedding) each, and exp(t), the learned scale, at most 100. Raises
+        ReaderError for pictures of another shape, and for another number of them than of texts."""
+        check_images(images, self.config.image_size)
+        if text.shape != (len(images), self.config.text_length):
+            raise ReaderError(
+                f"The texts have the shape {tuple(text.shape)}, expected one of {self.config.text_length} "
+                f"tokens for each of {len(images)} pictures: encode them with "
+                f"text_length={self.config.text_length}."
+            )
         scale = self.clip.logit_scale.exp().clamp(max=100)
         pictures = self.clip.encode_image(images * 2 - 1, normalize=True)
         return pictures, self.clip.encode_text(self.text_tokens(text), normalize=True), scale
@@ -105,6 +114,7 @@ class PictureClip(nn.Module):
 
     def embed_pictures(self, images: Tensor) -> Tensor:
         """Pictures (N, 3, size, size) in [0, 1] -> embeddings of length 1, (N, embedding)."""
+        check_images(images, self.config.image_size)
         return self.clip.encode_image(images * 2 - 1, normalize=True)
 
     @staticmethod
@@ -128,10 +138,19 @@ class PictureClip(nn.Module):
 
     @torch.inference_mode()
     def scores(self, images: Tensor, text: Tensor, batch: int = 64) -> Tensor:
-        """Cosine of each picture with its text: (N, 3, size, size), (N or 1, text_length) -> (N,)."""
+        """Cosine of each picture with its text: (N, 3, size, size), (N or 1, text_length) -> (N,). Raises
+        ReaderError for other shapes, and for pictures with numbers that are none: they have no rank."""
+        check_images(images, self.config.image_size)
+        if not images.isfinite().all():
+            raise ReaderError("A picture holds numbers that are none (NaN or infinity): it has no score.")
+        text = text.expand(len(images), -1) if len(text) == 1 else text
+        if len(text) != len(images):
+            raise ReaderError(
+                f"There are {len(text)} texts for {len(images)} pictures: give one, or as many."
+            )
         out = []
         for i in range(0, len(images), batch):
-            part = text if len(text) == 1 else text[i : i + batch]
+            part = text[i : i + batch]
             pictures, texts, _ = self(images[i : i + batch], part)
             out.append((pictures * texts).sum(1))
         return torch.cat(out)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ def check_dials(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, gu
     """Raises ReaderError for a temperature, top_k, top_p or
     guidance that cannot be; see `adjust_logits` and `guided`."""
     for name, value in (("temperature", temperature), ("top_p", top_p), ("guidance", guidance)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, Real):  # numpy's numbers, too
             raise ReaderError(f"{name} is {brief(value)}; it must be a number.")
     # Outside these bounds 32 bits hold no quotient any more, and would draw the first code always.
     if not 1e-6 <= temperature <= 1e6:

@@ -109,6 +109,8 @@ class CaptionTokenizer:
         one raises ReaderError, and so does what is no text (see `one_line`).
         """
         check_whole("text_length", text_length, 1)
+        if not isinstance(texts, Iterable):
+            raise ReaderError(f"The text is {brief(texts)}; it must be a text in quotes, or a list of them.")
         texts = [one_line(text) for text in ([texts] if isinstance(texts, str) else list(texts))]
         first = self.vocabulary if padding is None else padding
         out = (first + torch.arange(text_length)).repeat(len(texts), 1)

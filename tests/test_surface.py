@@ -225,3 +225,94 @@ def test_a_damaged_file_for_the_pretrained_clip_is_one_sentence(tmp_path, conten
     path.write_bytes(content)
     with pytest.raises(ReaderError, match="holds no weights of ViT-B-32"):
         PretrainedClip("ViT-B-32", path)
+
+
+MISTAKES = {
+    "8 bits encoded": (lambda m: m.vae.encode(torch.zeros(1, 3, 16, 16, dtype=torch.uint8)), "divide 8 bits"),
+    "0 to 255 encoded": (lambda m: m.vae.encode(torch.full((1, 3, 16, 16), 255.0)), "reach from 255 to 255"),
+    "NaN encoded": (lambda m: m.vae.encode(torch.full((1, 3, 16, 16), torch.nan)), "reach from nan"),
+    "a list encoded": (lambda m: m.vae.encode([1, 2]), "tensor of float32"),
+    "one picture scored": (lambda m: m.score(torch.rand(3, 16, 16), "a"), "shape"),
+    "another size scored": (lambda m: m.score(torch.rand(1, 3, 8, 8), "a"), "shape"),
+    "NaN scored": (lambda m: m.score(torch.full((2, 3, 16, 16), torch.nan), "a"), "no score"),
+    "two texts for three": (
+        lambda m: m.clip.scores(torch.rand(3, 3, 16, 16), m.encode_text(["a", "b"])), "2 texts for 3",
+    ),
+    "tokens of a part": (lambda m: m.pictures(torch.zeros(3, 5, dtype=torch.int64)), r"\(samples, 16\)"),
+    "a grid for a row": (lambda m: m.pictures(torch.zeros(3, 4, 4, dtype=torch.int64)), r"\(samples, 16\)"),
+    "no text": (lambda m: m.encode_text(5), "The text is 5"),
+    "none of the best": (lambda m: m.draw("a", 1).best(0), "count is 0"),
+    "no pixels a pixel": (lambda m: m.draw("a", 1).sheet(scale=0), "scale is 0"),
+    "half a column": (lambda m: m.draw("a", 1).sheet(columns=1.5), r"columns is 1\.5"),
+    "another vocabulary": (
+        lambda m: m.dalle.loss(m.encode_text("a"), torch.full((1, 16), 99)), r"0\.\.31, but reach from 99",
+    ),
+    "another text": (
+        lambda m: m.dalle(torch.full((1, 16), 9999), torch.zeros(1, 16).long()), "reach from 9999",
+    ),
+    "a loss of a part": (
+        lambda m: m.dalle.loss(m.encode_text("a"), torch.zeros(1, 3, dtype=torch.int64)), "whole pictures",
+    ),
+    "a text without its batch": (
+        lambda m: m.dalle(m.encode_text("a")[0], torch.zeros(16, 16, dtype=torch.int64)), "give it a batch",
+    ),
+    "a picture too many": (
+        lambda m: m.dalle(m.encode_text(["a", "b"]), torch.zeros(3, 16, dtype=torch.int64)), "2 texts for 3",
+    ),
+    "a picture too long": (
+        lambda m: m.dalle(m.encode_text("a"), torch.zeros(1, 17, dtype=torch.int64)), "n up to 16",
+    ),
+    "fractions for tokens": (lambda m: m.dalle(m.encode_text("a"), torch.zeros(1, 16)), "whole numbers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_what_a_part_cannot_take_is_one_sentence(name):
+    call, sentence = MISTAKES[name]
+    with pytest.raises(ReaderError, match=sentence):
+        call(loaded_model())
+
+
+def test_numbers_of_numpy_and_fractions_of_other_lengths_are_taken():
+    model = loaded_model()
+    drawing = model.draw("a red circle", np.int64(2), temperature=np.float32(0.5), top_k=np.int32(3))
+    assert len(drawing.best(np.int64(1))) == 1
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(model.vae.encode(images.double()), model.vae.encode(images))
+    assert model.vae.encode(images.half()).shape == (2, 4, 4)
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_a_transformer_takes_tokens_of_few_bits_as_numbers(kind):
+    model = loaded_model()
+    text, tokens = model.encode_text("a red circle"), torch.arange(16)[None] % 7
+    small, wide = (model.dalle.loss(text, some)["loss"] for some in (tokens.to(kind), tokens))
+    assert torch.equal(small, wide)
+
+
+def test_more_codes_than_16_bits_hold_are_stored_as_they_are(tmp_path):
+    """From 32,769 codes on, which 16 bits with a sign cannot count, through the cache and through shards."""
+    import io
+    import random
+
+    from dalle_edu.data.make_shards import _encoded
+    from dalle_edu.data.mixture import Mixture
+    from dalle_edu.data.readers import TOKENS, TokenReader
+    from dalle_edu.train.run import precomputed_tokens
+
+    for vocabulary in (32_768, 32_769, 65_536, 65_537):
+        config = DiscreteVAEConfig(8, vocabulary, patch_size=4, groups=1, blocks_per_group=1, hidden=4)
+        vae = DiscreteVAE(config).eval()
+        torch.nn.init.zeros_(vae.encoder.blocks.output.conv.weight)
+        with torch.no_grad():
+            vae.encoder.blocks.output.conv.bias[-1] = 1.0  # the last code wins everywhere
+        data = Mixture(torch.zeros(3, 3, 8, 8, dtype=torch.uint8), [["red"]] * 3, torch.ones(3))
+        for _ in range(2):  # computed, and read again
+            tokens = precomputed_tokens(vae, data, tmp_path / f"{vocabulary}.safetensors")
+            assert tokens.long().unique().tolist() == [vocabulary - 1]
+        (sample,) = _encoded(vae, [torch.zeros(3, 8, 8)], ["red"])
+        content = sample[TOKENS.lstrip(".")]
+        assert np.load(io.BytesIO(content)).dtype.itemsize == (2 if vocabulary <= 65_536 else 8)
+        sample = {"__key__": "a", "__url__": "a.tar", "files": {TOKENS: content, ".txt": b"red"}}
+        read, _ = TokenReader((2, 2), vocabulary)(sample, random.Random(0))
+        assert read.tolist() == [vocabulary - 1] * 4

@@ -123,7 +123,8 @@ class Run:
     def update(self, batch, loss_function: LossFunction) -> dict[str, float]:
         """One update: loss, gradient, clipping, AdamW, average. Returns the loss's parts as numbers.
 
-        Raises ReaderError for a loss that is no finite number, with the weights as they were before.
+        Raises ReaderError for a loss or a gradient that is no finite number, with the weights as they were
+        before.
         """
         config = self.config
         rate = learning_rate(self.step, config)
@@ -148,12 +149,13 @@ class Run:
                 sums[name] = sums.get(name, 0.0) + float(value.detach()) / len(pieces)
         parts = mean_over_processes(sums, device)
         if not math.isfinite(parts["loss"]):
-            raise ReaderError(
-                f"The loss became {parts['loss']} at step {self.step}: "
-                "try a lower learning_rate, or gradient_clip."
-            )
+            raise ReaderError(f"The loss became {parts['loss']} at step {self.step}: {_remedy(batch)}")
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if not math.isfinite(length := float(whole(norm))):
+            raise ReaderError(f"The gradient became {length} at step {self.step}: {_remedy(batch)}")
         if config.gradient_clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+            nn.utils.clip_grads_with_norm_(self.model.parameters(), config.gradient_clip, norm)
         for optimizer in self.optimizers:
             optimizer.step()
         if self.average:
@@ -203,6 +205,14 @@ class Run:
             self.stream.load_state_dict(about["stream"])
         read_checkpoint(folder / about["file"], self.model, self.optimizers, self.average)
         self.step, self.seconds = about["step"], about["seconds"]
+
+
+def _remedy(batch: object) -> str:
+    """What to do about numbers that are none: they may have been in the batch already."""
+    tensors = batch if isinstance(batch, list | tuple) else [batch]
+    if any(isinstance(t, Tensor) and t.is_floating_point() and not t.isfinite().all() for t in tensors):
+        return "its batch holds numbers that are none (NaN or infinity), so look at the pictures."
+    return "try a lower learning_rate, or gradient_clip."
 
 
 def _difference(theirs: Mapping, ours: Mapping) -> str:

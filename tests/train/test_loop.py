@@ -375,3 +375,27 @@ def test_the_state_of_a_checkpoint_can_be_read_by_a_person(checkpoint):
 def test_the_histories_of_the_shipped_model_can_be_read(part):
     rows = read_history(WEIGHTS / "picturebook" / f"{part}-history.jsonl")
     assert len(rows) > 50 and [row["step"] for row in rows] == sorted(row["step"] for row in rows)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_pixel_that_is_no_number_is_named_and_leaves_the_weights_as_they_were(value):
+    net = model()
+    run = Run(net, CONFIG)
+    run.update(batch(0, torch.Generator().manual_seed(0)), loss)
+    before = {name: tensor.clone() for name, tensor in run.weights().items()}
+    x = torch.ones(4, 5)
+    x[1, 2] = value
+    for given, losing in ((x, loss), ((x,), lambda m, b, *rest: loss(m, b[0], *rest))):
+        with pytest.raises(ReaderError, match="step 1: its batch holds numbers that are none"):
+            run.update(given, losing)
+    assert run.step == 1 and all(torch.equal(t, before[name]) for name, t in run.weights().items())
+
+
+def test_a_gradient_that_is_no_number_leaves_the_weights_as_they_were():
+    net = model()
+    run = Run(net, TrainingConfig(steps=2, batch_size=4, learning_rate=0.1))
+    before = {name: tensor.clone() for name, tensor in run.weights().items()}
+    with pytest.raises(ReaderError, match="gradient became nan at step 0: try a lower learning_rate"):
+        # The root of 0 is 0, and its slope is infinite: times 0 that is no number, though the loss is one.
+        run.update(torch.ones(4, 5), lambda m, x, *_: {"loss": (0 * m(x)).sum().sqrt()})
+    assert run.step == 0 and all(torch.equal(t, before[name]) for name, t in run.weights().items())
