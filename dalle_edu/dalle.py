@@ -96,10 +96,12 @@ class Dalle(nn.Module):
         """(batch, text_length) -> (batch, text_length, width): token plus position. Raises ReaderError for
         another shape, and for tokens that are not this model's."""
         check_tokens(text, self.text_embedding.num_embeddings)
-        if text.ndim != 2 or text.shape[-1] != self.config.text_length:
+        if text.ndim != 2:
+            raise ReaderError(f"Text has the shape {tuple(text.shape)}; give it a batch: text[None].")
+        if text.shape[-1] != self.config.text_length:
             raise ReaderError(
-                f"Text has the shape {tuple(text.shape)}, this model reads {self.config.text_length} "
-                f"positions: encode it with text_length={self.config.text_length}, and give it a batch."
+                f"Text has {text.shape[-1]} positions, this model reads {self.config.text_length}: "
+                f"encode it with text_length={self.config.text_length}."
             )
         return self.text_embedding(text.long()) + self.text_position.weight
 
