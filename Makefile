@@ -1,4 +1,5 @@
 # make book     set up, run every chapter, build the book, say where it is
+# make pdf      the book as one PDF, printed by Chromium or Chrome (make epub: as one EPUB)
 # make lab      open the book in JupyterLab
 # make draw     PROMPT="a red apple": draw pictures for a sentence
 # make test     set up, look over the code, run the tests and every notebook (WORKERS=1: one after the other)
@@ -30,7 +31,7 @@ unexport MPLBACKEND
 # Nothing is fetched while the book runs or is tested.
 book test notebook: export HF_HUB_OFFLINE := 1
 
-.PHONY: help book lab draw test fuzz kills lint notebook clean setup
+.PHONY: help book pdf epub lab draw test fuzz kills lint notebook clean setup
 .DEFAULT_GOAL := help
 
 help:
@@ -47,6 +48,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 book: $(INSTALLED)
 	@"$(BIN)/dalle-edu" book --run
+
+pdf epub: $(INSTALLED)
+	@"$(BIN)/dalle-edu" book --$@
 
 lab: $(INSTALLED)
 	@"$(BIN)/dalle-edu" lab

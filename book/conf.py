@@ -3,6 +3,7 @@
 import json
 import re
 from importlib import import_module
+from importlib.metadata import version as importlib_version
 from pathlib import Path
 from pkgutil import walk_packages
 
@@ -15,6 +16,7 @@ author = "the dalle_edu authors"
 copyright = "the dalle_edu authors, MIT; emoji pictures by OpenMoji, CC BY-SA 4.0"
 extensions = [
     "myst_nb", "sphinx_copybutton", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "dalle_edu.page.site",
+    "dalle_edu.publish.paper",
 ]  # fmt: skip
 exclude_patterns = ["_build", "jupyter_execute", "**/.ipynb_checkpoints", "_static"]
 
@@ -30,6 +32,11 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # shapes and meanings stand in the docstrings
 autodoc_default_options = {"members": True, "ignore-module-all": True}
 
+version = importlib_version("dalle_edu")
+epub_show_urls = "no"
+epub_exclude_files = ["_static/mathjax/tex-svg.js"]
+
+html_math_renderer = "mathjax"
 html_theme = "sphinx_book_theme"
 html_title = "dalle_edu"
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system has it

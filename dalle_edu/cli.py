@@ -241,11 +241,16 @@ def lab() -> None:
 
 
 @app.command()
-def book(run: Annotated[bool, typer.Option("--run", help="Run every chapter first.")] = False) -> None:
-    """Build the book as a site, from stored outputs or after running every chapter."""
+def book(
+    run: Annotated[bool, typer.Option("--run", help="Run every chapter first.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print it into one PDF instead of a site.")] = False,
+    epub: Annotated[bool, typer.Option("--epub", help="Make one EPUB instead of a site.")] = False,
+) -> None:
+    """Build the book as a site, from stored outputs or after running every chapter; or as one file."""
     from dalle_edu.publish.book import build
 
-    print(f"The book is at {build(run)}")
+    _require(pdf + epub + run <= 1, "--run, --pdf and --epub go one at a time.")
+    print(f"The book is at {build(run, 'pdf' if pdf else 'epub' if epub else 'html')}")
 
 
 def _typed(text: str) -> str:

@@ -86,13 +86,12 @@ class PictureClip(nn.Module):
 
     def forward(self, images: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Embeddings of length 1, (batch, embedding) each, and exp(t), the learned scale, at most 100. Raises
-        ReaderError for pictures of another shape, and for another number of them than of texts."""
+        ReaderError for pictures or texts of another shape."""
         check_images(images, self.config.image_size)
-        if text.shape != (len(images), self.config.text_length):
+        if text.ndim != 2 or text.shape[1] != self.config.text_length:
             raise ReaderError(
-                f"The texts have the shape {tuple(text.shape)}, expected one of {self.config.text_length} "
-                f"tokens for each of {len(images)} pictures: encode them with "
-                f"text_length={self.config.text_length}."
+                f"The texts have the shape {tuple(text.shape)}, expected {self.config.text_length} tokens "
+                f"each: encode them with text_length={self.config.text_length}."
             )
         scale = self.clip.logit_scale.exp().clamp(max=100)
         pictures = self.clip.encode_image(images * 2 - 1, normalize=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dalle_edu.errors import ReaderError
 from dalle_edu.files import write_text
+from dalle_edu.publish.paper import browser_tab
 
 WORDS = 45  # of text on a slide, at most: the rest is for the speaker, and in the notes (key S)
 
@@ -93,19 +94,10 @@ def write_handout(page: Path, target: Path) -> Path:
 
     Raises ReaderError where there is neither Chromium nor Chrome.
     """
-    from playwright.sync_api import sync_playwright
-
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    browser = next(filter(None, map(shutil.which, names)), None)
-    if browser is None:
-        raise ReaderError("A handout is printed by a browser: install Chromium or Chrome, and try again.")
-    with sync_playwright() as play:
-        window = play.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        tab = window.new_page()
+    with browser_tab("A handout") as tab:
         tab.goto(page.resolve().as_uri() + "?print-pdf", wait_until="load")
         tab.wait_for_function("Reveal.isReady() && document.querySelectorAll('.pdf-page').length > 0")
         tab.pdf(path=str(target), prefer_css_page_size=True, print_background=True)
-        window.close()
     return target
 
 

@@ -62,6 +62,7 @@ class PromptBox:
         self.picture = widgets.Image(format="png")
         self.picture.layout.display = "none"
         self.start.on_click(lambda _: self.draw())
+        self.prompt.on_msg(lambda _, content, __: self.draw() if content.get("event") == "submit" else None)
         self.stop.on_click(lambda _: self._stopped.set())
         buttons = widgets.HBox([self.start, self.stop, self.bar])
         dials = widgets.HBox([self.samples, self.temperature, self.seed], layout={"flex_flow": "row wrap"})

@@ -68,7 +68,7 @@ def put_box(app, docname: str, source: list[str]) -> None:
 
 def describe(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     """A page's description, and what is shown of it where somebody shares its address."""
-    if doctree is None:
+    if doctree is None or app.builder.name == "epub":  # whose pages are XML, and shared as a file
         return
     paragraphs = (" ".join(found.astext().split()) for found in doctree.findall(nodes.paragraph))
     words = next((told for told in paragraphs if len(told) > 80), app.config.project)

@@ -43,13 +43,19 @@ def chapters(book: Path) -> list[Path]:
     return sorted(book.glob("[0-9]*.ipynb")) + sorted((book / "solutions").glob("*.ipynb"))
 
 
-def build(run: bool = False) -> Path:
-    """Builds the site and returns its first page; with `run`, from chapters that were run here just now.
+def build(run: bool = False, kind: str = "html") -> Path:
+    """Builds the site and returns its first page; with `run`, from chapters that were run here just now. Of
+    the `kind` "pdf" or "epub" it is one file, `book/_build/dalle_edu.pdf` for one.
 
     Raises `ReaderError` where Sphinx or the chapters are missing, a cell fails, or the site has a fault.
     """
     book = folder()
     _need("the site", "sphinx", "myst_nb", "sphinx_book_theme", "sphinx_copybutton")
+    if kind != "html":
+        from dalle_edu.publish import paper
+
+        make = {"pdf": paper.pdf, "epub": paper.epub}[kind]
+        return make(book, book / "_build" / f"dalle_edu.{kind}")
     source, site = book, book / "_build" / "html"
     if run:
         _need("running the chapters", "nbconvert", "ipykernel")

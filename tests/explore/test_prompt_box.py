@@ -106,6 +106,13 @@ def test_a_prompt_that_cannot_be_drawn_is_answered_in_the_box():
     assert "at most 16 fit" in ours.says.value
 
 
+def test_enter_draws_as_the_button_does():
+    ours = box()
+    ours.prompt._handle_custom_msg({"event": "submit"}, [])  # what the browser sends when Enter is pressed
+    ours.wait(60)
+    assert len(ours.drawing) == 6
+
+
 @pytest.mark.parametrize("changes, words", [({"prompt": ""}, "empty"), ({"samples": 0}, "1 to 512"),
                                             ({"samples": 900}, "1 to 512"),
                                             ({"temperature": 0}, "temperature")])  # fmt: skip

@@ -159,6 +159,24 @@ def test_a_page_says_what_it_is_about_to_those_who_share_it(site):
         assert (site / picture).is_file()
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_page_has_a_serious_fault_for_those_who_use_other_senses(site, browser, dark):
+    """axe on every page, and on one with a figure to touch; what it calls serious or critical."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    pages = sorted(page for page in site.rglob("*.html") if "_static" not in page.parts)
+    assert len(pages) > 8
+    found = {}
+    for page in pages:
+        browser.open(page.as_uri(), width=1280, dark=dark)
+        browser.wait_for("!document.querySelector('.math') || !!document.querySelector('mjx-container svg')")
+        for fault in Axe().run(browser.page).response["violations"]:
+            if fault["impact"] in ("serious", "critical"):
+                where = found.setdefault((fault["id"], fault["help"]), {})
+                where[page.relative_to(site).as_posix()] = fault["nodes"][0]["html"][:200]
+    assert not found, found
+
+
 def test_without_sphinx_the_reader_is_told_what_to_install(monkeypatch):
     monkeypatch.setattr(book, "find_spec", lambda name: None)
     with pytest.raises(ReaderError, match="sphinx.*pip install"):

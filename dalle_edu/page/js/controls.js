@@ -75,6 +75,10 @@ function moreDials(parent, kit, told) {
     enumerable: true,
     get: () => Math.trunc(Number(seed.value)) || 0,
   });
+  const hint =
+    'The same seed draws the same again on this page. Python draws other pictures from it, because its random ' +
+    'numbers are others; at temperature 0 both draw the same.';
+  kit.el('p', { class: 'hint' }, more, hint);
   if (!told.guidable) {
     kit.el(
       'p',
