@@ -7,8 +7,8 @@ Prints, for float32 and bfloat16, milliseconds of processor time (GPU: of time) 
 causal attention (`is_causal=True`), the same with all scores written down, the dense form under each mask,
 the blocked form; the least of some rounds, taken in turn so that a neighbour on the machine hits all alike.
 `DENSE_BELOW` and `PLAIN_UP_TO` in `dalle_edu/sparse.py` hold the sizes that this table suggests. The file
-also gets the most memory that the tensors of each layer take at a time. Chapter 8 draws one, made with
---batch 1 --text 64 --heads 4 --rounds 4 --sides 8 12 16 24 32 48 64.
+also gets the most memory that the tensors of each layer take at a time, of the form "bands" too. Chapter 8
+draws one, made with --batch 1 --text 64 --heads 4 --rounds 4 --sides 8 12 16 24 32 48 64.
 """
 
 import argparse
@@ -25,9 +25,10 @@ from torch.nn.functional import scaled_dot_product_attention
 from dalle_edu.sparse import sparse_attention
 
 KINDS = ("row", "column", "conv")
+TIMED = ("dense", "blocked")  # forms; of "bands" only the memory is wanted
 
 
-def layers(text, grid):
+def layers(text, grid, forms=TIMED):
     """The layers to compare, by name: each takes queries, keys and values."""
 
     def sparse(kind, form):
@@ -40,7 +41,7 @@ def layers(text, grid):
     yield "causal", lambda *states: scaled_dot_product_attention(*states, is_causal=True)
     yield "causal, written down", written_down
     for kind in KINDS:
-        for form in ("dense", "blocked"):
+        for form in forms:
             yield f"{kind}, {form}", sparse(kind, form)
 
 
@@ -91,8 +92,11 @@ def main():
     if given.out:
         for row in rows:  # after all times were taken: whoever watches memory slows down
             states = states_of(row["dtype"], row["side"], given)
-            compared = layers(given.text, (row["side"], row["side"]))
-            row["bytes"] = {name: peak_memory(attend, states, given.device) for name, attend in compared}
+            compared = layers(given.text, (row["side"], row["side"]), (*TIMED, "bands"))
+            row["bytes"] = {}
+            for name, attend in compared:
+                attend(*states)  # its mask is made once, and kept
+                row["bytes"][name] = peak_memory(attend, states, given.device)
         settings = {name: value for name, value in vars(given).items() if name != "out"}
         settings |= {"threads": torch.get_num_threads(), "torch": torch.__version__}
         text = json.dumps({"settings": settings, "rows": rows}, indent=1) + "\n"
