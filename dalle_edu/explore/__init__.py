@@ -52,6 +52,7 @@ _HOMES = {
     "plot_keys": "masks",
     "plot_mask": "masks",
     "rewrite_explorer": "rewriting",
+    "branch_gradients": "scales",
     "plot_lost": "scales",
     "scale_explorer": "scales",
     "computed_pairs": "tiles",

@@ -4,18 +4,51 @@ float16 holds 2^-24 ... 65,504: smaller numbers become 0, larger ones infinite. 
 2.4 and appendix D, give every residual block a scale of its own.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from dalle_edu.dalle import Dalle
 from dalle_edu.errors import ReaderError
 from dalle_edu.explore.explorer import Explorer
 from dalle_edu.explore.figures import COLOURS
 
 LOWEST, HIGHEST = -100, 40  # exponents of two that are told apart; beyond them nothing can be saved or lost
 SMALL, LARGE = -25, 16  # what is below 2^SMALL rounds to 0, what reaches 2^LARGE is infinite
+
+
+def branch_gradients(
+    model: Dalle, text: Tensor, image: Tensor, change: Callable[[Tensor, int], Tensor] | None = None
+) -> tuple[list[Tensor], list[Tensor]]:
+    """What comes into each block's two branches on the way back, (numbers,), and the gradient of each block's
+    last weight, (width, 4 * width), for the loss of `text` and `image`.
+
+    `change(gradient, block)`, blocks counted from 0, gives what goes on in the gradient's place.
+    """
+    seen: list[list[Tensor]] = [[] for _ in model.transformer.blocks]
+
+    def listen(block: int, module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        def back(gradient: Tensor) -> Tensor:
+            seen[block].append(gradient.flatten())
+            return gradient if change is None else change(gradient, block)
+
+        output.register_hook(back)
+
+    handles = [
+        branch.register_forward_hook(partial(listen, number))
+        for number, block in enumerate(model.transformer.blocks)
+        for branch in (block.attention, block.mlp)
+    ]
+    model.zero_grad()
+    model.loss(text, image)["loss"].backward()
+    for handle in handles:
+        handle.remove()
+    weights = [block.mlp[2].weight.grad.clone() for block in model.transformer.blocks]
+    return [torch.cat(both) for both in seen], weights
 
 
 def exponent_shares(gradients: list[Tensor]) -> Tensor:

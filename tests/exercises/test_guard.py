@@ -6,13 +6,14 @@ import sys
 import pytest
 import torch
 
-from dalle_edu import masks, tokens, vae
+from dalle_edu import masks, parallel, tokens, vae
 from dalle_edu.autoencoder import principal_components
 from dalle_edu.exercises import (
     Wrong,
     abilities,
     costs,
     exercise,
+    full_scale,
     need,
     reranking,
     sampling,
@@ -120,6 +121,7 @@ CALLS = {
         sampling.check_cached_attention,
         lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(q[:, None], k, v).flatten(),
     ),
+    "recompute": (full_scale.check_recompute, parallel.recompute),
     "best of N": (abilities.check_expected_best, lambda s, right, n: expected_best(s, right.float(), n)),
     "any right": (
         reranking.check_any_right,
@@ -131,7 +133,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_chapters_6_to_13_do_not_accept_their_own_library_as_an_answer(name):
+def test_chapters_6_to_14_do_not_accept_their_own_library_as_an_answer(name):
     check, answer = CALLS[name]
     verdict = check(answer)
     assert not verdict and "what the exercise asks you to write" in verdict.message, verdict

@@ -5,8 +5,9 @@ import pytest
 import torch
 from explore.javascript import node_test
 
+from dalle_edu.dalle import Dalle, DalleConfig
 from dalle_edu.errors import ReaderError
-from dalle_edu.explore import plot_lost, scale_explorer
+from dalle_edu.explore import branch_gradients, plot_lost, scale_explorer
 from dalle_edu.explore.scales import LOWEST, best_scales, exponent_shares, lost
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -32,6 +33,21 @@ def test_under_its_own_scale_no_block_overflows_and_under_twice_that_each_does()
     for row, scale in zip(shares, best_scales(shares).tolist(), strict=True):
         assert lost(row[None], scale)[1].item() == 0
         assert lost(row[None], scale + 1)[1].item() > 0
+
+
+def test_gradients_of_branches_are_those_of_the_sums_and_can_be_changed_on_the_way():
+    torch.manual_seed(0)
+    model = Dalle(DalleConfig(20, 4, 15, (4, 4), width=16, depth=3, heads=2, kernel=3))
+    batch = torch.randint(20, (2, 4)), torch.randint(15, (2, 16))
+    seen, weights = branch_gradients(model, *batch)
+    assert [len(numbers) for numbers in seen] == [2 * 2 * 20 * 16] * 3
+    # What is added to the stream last is passed on by the block's sum to both branches.
+    last = [numbers.view(2, 2, 20, 16)[0] for numbers in seen]
+    bias = model.transformer.blocks[2].mlp[2].bias.grad
+    torch.testing.assert_close(last[2].sum((0, 1)), bias, atol=1e-6, rtol=1e-4)
+    _, halved = branch_gradients(model, *batch, lambda gradient, block: gradient / (2 if block == 2 else 1))
+    torch.testing.assert_close(halved[2] * 2, weights[2])
+    assert not model.transformer.blocks[0].mlp._forward_hooks
 
 
 def test_zeros_are_not_counted_and_nothing_but_zeros_is_refused():
