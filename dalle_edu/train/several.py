@@ -115,8 +115,9 @@ def train_compressed(
     products of that rank by PyTorch's PowerSGD (None: as they are).
 
     Returns for each rank the "losses" of the whole batch; the "share" of the numbers that was sent, by
-    PyTorch's count; and the "error" of the compressed gradient at step `measure_at`, relative to the mean of
-    the workers' gradients. The first two steps go uncompressed, as the hook asks for.
+    PyTorch's count; and the "error" at step `measure_at`: of each matrix of the blocks the compressed
+    gradient against the mean of the workers' gradients, relative to that; the mean over matrices. The first
+    two steps go uncompressed, as the hook asks for.
     """
     return [_compressed(model, training, pairs, rank, measure_at) for rank in ranks]
 
@@ -136,13 +137,13 @@ def _compressed(model, training, pairs, rank, measure_at) -> dict:
     for step in range(training.steps):
         text, image = pairs.batch(training.batch_size, step, step_generator(training.seed, step))
         own = slice(dist.get_rank(), None, dist.get_world_size())
-        wanted = _mean_gradient(parallel, text[own], image[own]) if step == measure_at else None
+        wanted = _mean_gradients(parallel, text[own], image[own]) if step == measure_at else None
         optimizer.zero_grad(set_to_none=True)
         loss = parallel(text[own], image[own])
         loss.backward()
         if wanted is not None:
-            sent = torch.cat([p.grad.flatten() for p in parallel.parameters()])
-            error = float((sent - wanted).norm() / wanted.norm())
+            both = [(p.grad, g) for p, g in zip(_matrices(parallel), wanted, strict=True)]
+            error = sum(float((sent - true).norm() / true.norm()) for sent, true in both) / len(both)
         optimizer.step()
         mean = loss.detach().clone()
         dist.all_reduce(mean)
@@ -151,9 +152,14 @@ def _compressed(model, training, pairs, rank, measure_at) -> dict:
     return {"losses": losses, "error": error, "share": share}
 
 
-def _mean_gradient(parallel: DistributedDataParallel, text: Tensor, image: Tensor) -> Tensor:
-    """The mean of the workers' gradients as one long vector, uncompressed."""
-    gradients = torch.autograd.grad(parallel.module(text, image), list(parallel.parameters()))
-    mean = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(mean)
-    return mean / dist.get_world_size()
+def _matrices(parallel: DistributedDataParallel) -> list[nn.Parameter]:
+    """The matrices of the transformer's blocks."""
+    return [p for name, p in parallel.named_parameters() if ".blocks." in name and p.dim() == 2]
+
+
+def _mean_gradients(parallel: DistributedDataParallel, text: Tensor, image: Tensor) -> list[Tensor]:
+    """The mean of the workers' gradients of each of `_matrices`, uncompressed."""
+    gradients = torch.autograd.grad(parallel.module(text, image), _matrices(parallel))
+    for gradient in gradients:
+        dist.all_reduce(gradient)
+    return [gradient / dist.get_world_size() for gradient in gradients]
