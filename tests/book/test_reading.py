@@ -40,25 +40,6 @@ def printed(cell):
             yield output.get("data", {}).get("text/plain", "")
 
 
-# Chapters and solutions that are still to be set anew; each entry must fail, or it is taken out of the list.
-TO_MEND = {
-    "test_no_line_of_code_is_wider_than_a_page": ["book-14-full-scale"],
-    "test_no_text_cell_is_longer_than_one_breath": ["book-14-full-scale"],
-    "test_no_tuple_stands_for_several_statements": ["book-14-full-scale"],
-    "test_cells_show_measured_values_and_no_verdicts": ["book-14-full-scale"],
-    "test_texts_of_figures_stand_out_of_the_way_of_code": ["book-14-full-scale"],
-    "test_a_chapter_from_the_first_on_has_two_figures_to_touch": ["14-full-scale"],
-    "test_a_chapter_opens_with_the_readers_place_in_the_whole": ["14-full-scale"],
-}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def still_to_mend(request):
-    name, _, which = request.node.name.partition("[")
-    if which.removesuffix("]") in TO_MEND.get(name, ()):
-        request.applymarker(pytest.mark.xfail(reason="to be set anew", strict=True))
-
-
 every_notebook = pytest.mark.parametrize(
     "path", CHAPTERS + SOLUTIONS, ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
