@@ -19,6 +19,7 @@ from dalle_edu.configs import Config
 from dalle_edu.dalle import Dalle, DalleConfig
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.masks import mask_entries
+from dalle_edu.reranking import ClipConfig, PictureClip
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,45 @@ def dalle_parts(c: DalleConfig) -> list[Part]:
     ]
 
 
+def clip_parts(c: ClipConfig | None, vocabulary: int = 0) -> list[Part]:
+    """The two towers of CLIP. Without CLIP, none."""
+    if c is None:
+        return []
+    with torch.device("meta"):
+        clip = PictureClip(c, vocabulary)
+    seeing, all_of_it = count_parameters(clip.clip.visual), count_parameters(clip)
+    pictures, texts = clip_flops(c)
+    return [Part("CLIP, pictures", seeing, pictures), Part("CLIP, texts", all_of_it - seeing, texts)]
+
+
+def clip_flops(c: ClipConfig) -> tuple[int, int]:
+    """Forward FLOPs of CLIP's blocks for one picture and for one text: twelve times its width squared
+    multiplies a token in a block, each weight twice."""
+    patches = (c.image_size // c.patch_size) ** 2 + 1
+    return (
+        24 * c.width**2 * c.depth * patches,
+        24 * c.text_width**2 * c.text_depth * c.text_length,
+    )
+
+
+def training_operations(config: Config) -> dict[str, float]:
+    """Operations that training each part takes in all, forward and backward: three times forward."""
+    forward = {part.name: part.flops for part in parts(config)}
+    encoder, decoder = forward["dVAE encoder"], forward["dVAE decoder"]
+    seen = (config.dvae_recipe.crop / config.dvae.image_size) ** 2 if config.dvae_recipe.crop else 1.0
+    pictures = {
+        "dvae": ((encoder + decoder) * seen, config.dvae_training),
+        "decoder": (decoder * seen, config.dvae_decoder_training),
+        "clip": (sum(clip_flops(config.clip)) if config.clip else 0, config.clip_training),
+        "dalle": (sum(f for name, f in forward.items() if "DALL" in name), config.dalle_training),
+    }
+    return {
+        part: 3 * operations * training.batch_size * training.steps
+        for part, (operations, training) in pictures.items()
+        if training is not None
+    }
+
+
 def _convolution_flops(module: nn.Module, config: Config) -> int:
     """Two FLOPs a weight and place, read off a forward pass on the meta device."""
     total = 0
@@ -110,6 +150,8 @@ def table(config: Config) -> str:
         parameters, flops = sum(r.parameters for r in of_stage), sum(r.flops for r in of_stage)
         lines.append(f"{stage + ', all':{width}}  {parameters:15,}  {flops / 1e9:16,.2f}")
     total = sum(row.parameters for row in rows)
+    ranking = clip_parts(config.clip, config.tokenizer.vocabulary)
+    lines += [f"{row.name:{width}}  {row.parameters:15,}  {row.flops / 1e9:16,.2f}" for row in ranking]
     lines.append(f"memory: {total * 4 / 1e9:.2f} GB of weights in 32 bits, {total * 2 / 1e9:.2f} GB in 16;")
     lines.append(f"        {total * 16 / 1e9:.2f} GB to train in 32 bits with AdamW, activations apart")
     c = config.dalle

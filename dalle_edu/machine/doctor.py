@@ -26,7 +26,7 @@ from dalle_edu.errors import ReaderError
 from dalle_edu.machine import processor
 from dalle_edu.machine.workers import cores, in_order, worker_count
 from dalle_edu.sampling import sample_tokens
-from dalle_edu.scale import dalle_parts, parts
+from dalle_edu.scale import dalle_parts, training_operations
 
 TIMES = Path(__file__).with_name("times.json")
 DRAWN, TRAINED = 64, 4  # samples and pictures of the small pieces of work
@@ -90,28 +90,6 @@ def training_speed(config: Config, precision: str) -> float:
         loss.backward()
 
     return processor.best_rate(step, TRAINED * c.length, 0.3)
-
-
-def training_operations(config: Config) -> dict[str, float]:
-    """Operations that training each part takes in all, forward and backward: three times forward."""
-    forward = {part.name: part.flops for part in parts(config)}
-    encoder, decoder = forward["dVAE encoder"], forward["dVAE decoder"]
-    seen = (config.dvae_recipe.crop / config.dvae.image_size) ** 2 if config.dvae_recipe.crop else 1.0
-    clip = config.clip
-    # Twelve times its width squared multiplies a token in a block of a transformer, each weight twice.
-    patches = (config.dvae.image_size // clip.patch_size) ** 2 + 1
-    towers = clip.width**2 * clip.depth * patches + clip.text_width**2 * clip.text_depth * clip.text_length
-    pictures = {
-        "dvae": ((encoder + decoder) * seen, config.dvae_training),
-        "decoder": (decoder * seen, config.dvae_decoder_training),
-        "clip": (24 * towers, config.clip_training),
-        "dalle": (sum(f for name, f in forward.items() if "DALL" in name), config.dalle_training),
-    }
-    return {
-        part: 3 * operations * training.batch_size * training.steps
-        for part, (operations, training) in pictures.items()
-        if training is not None
-    }
 
 
 def stored_times(path: Path = TIMES) -> dict[str, Any] | None:

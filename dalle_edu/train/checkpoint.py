@@ -9,18 +9,25 @@ whatever interrupts the writing, the checkpoint before it stays whole.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceStorageWriter, load, save
+from torch.distributed.checkpoint import (
+    HuggingFaceStorageReader,
+    HuggingFaceStorageWriter,
+    async_save,
+    load,
+    save,
+)
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
@@ -50,29 +57,85 @@ def _state(model: nn.Module, moments: Mapping[str, Any], average: Mapping[str, T
     return state | {f"optimizer.{k}": v for k, v in moments.items() if isinstance(v, Tensor)}
 
 
-def write_checkpoint(folder: Path, state: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Writes the tensors of `state` and, last, `checkpoint.json` with `about` ("step" among it). All
-    processes call it; older checkpoints are removed."""
+class Rule(NamedTuple):
+    """Which checkpoints stay: the `last` ones, and each whose step is a multiple of `every` (0: none)."""
+
+    last: int = 1
+    every: int = 0
+
+    def drops(self, names: list[str]) -> list[str]:
+        """Those of the `names` of checkpoints that are to go."""
+        older = sorted(names)[: -self.last]
+        return [name for name in older if not (self.every and int(name.rpartition("-")[2]) % self.every == 0)]
+
+
+LAST = Rule()
+
+
+def write_checkpoint(
+    folder: Path,
+    state: Mapping[str, Tensor],
+    about: Mapping[str, Any],
+    rule: Rule = LAST,
+    asynchronous: bool = False,
+) -> Callable[[], None]:
+    """Writes the tensors of `state`; all processes call it. It returns a function that all must call then: it
+    writes, last, `checkpoint.json` with `about` ("step" among it), and removes what `rule` drops.
+
+    With `asynchronous` the tensors are copied at once and written in the background, for which that function
+    waits.
+    """
     name, first = NAME.format(step=about["step"]), _rank() == 0
     if first:
         make_folder(folder)
         shutil.rmtree(folder / name, ignore_errors=True)  # a half of one, from before
     _wait()
+    writer = HuggingFaceStorageWriter(str(folder / name), save_distributed=True)
+    with _whole_or_gone(folder / name):
+        if asynchronous:
+            group = _group_for_writing(_world())
+            writing = async_save(
+                dict(state), storage_writer=writer, process_group=group, no_dist=group is None
+            )
+        else:
+            save(dict(state), storage_writer=writer)
+
+    def finish() -> None:
+        if asynchronous:
+            with _whole_or_gone(folder / name):
+                writing.result()
+        if first:
+            text = json.dumps({**about, "file": name}, indent=1)
+            write_text(folder / name / "checkpoint.json", text)
+            write_text(folder / "checkpoint.json", text)
+            there = [path.name for path in folder.glob("checkpoint-*") if path.is_dir() and path.name <= name]
+            for old in rule.drops(there):
+                shutil.rmtree(folder / old, ignore_errors=True)
+            for later in folder.glob("checkpoint-*"):  # of a run that went further, or of an older version
+                if later.is_file() or later.name > name:
+                    shutil.rmtree(later, ignore_errors=True) if later.is_dir() else later.unlink()
+        _wait()
+
+    return finish
+
+
+@contextlib.contextmanager
+def _whole_or_gone(path: Path):
+    """A context in which the checkpoint `path` is written. Where that fails, it is removed; ReaderError."""
     try:
         with _quiet():
-            writer = HuggingFaceStorageWriter(str(folder / name), save_distributed=True)
-            save(dict(state), storage_writer=writer)
+            yield
     except (CheckpointException, SafetensorError, OSError) as error:
-        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
         raise ReaderError(
-            f"The checkpoint {folder / name} could not be written ({_cause(error)}); the one before it stays."
+            f"The checkpoint {path} could not be written ({_cause(error)}); the one before it stays."
         ) from error
-    if first:
-        write_text(folder / "checkpoint.json", json.dumps({**about, "file": name}, indent=1))
-        for old in folder.glob("checkpoint-*"):
-            if old.name != name:
-                shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
-    _wait()
+
+
+@functools.cache
+def _group_for_writing(world: dist.ProcessGroup | None) -> dist.ProcessGroup | None:
+    """A way for the writing threads of all processes to talk that training does not use meanwhile."""
+    return dist.new_group(backend="gloo") if world is not None else None
 
 
 def read_checkpoint(
@@ -172,6 +235,10 @@ def _cause(error: BaseException) -> str:
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _world() -> dist.ProcessGroup | None:
+    return dist.group.WORLD if dist.is_initialized() else None
 
 
 def _rank() -> int:

@@ -31,6 +31,10 @@ class TrainingConfig:
     A batch is worked off in `accumulate` pieces, whose gradients add up. With `recompute` a transformer's
     blocks keep only their inputs (chapter 14); `compile`: by torch.compile. On several devices, `replicas`
     groups of them hold a whole model each, sharded within the group.
+
+    A checkpoint is written every `checkpoint_every` steps; `asynchronous`: while training goes on, for as
+    much memory more as it has bytes. The last `keep_last` are kept, and each whose step is a multiple of
+    `keep_every` (0: none). To go back to one, copy its checkpoint.json over the one beside its folder.
     """
 
     steps: Count
@@ -51,6 +55,9 @@ class TrainingConfig:
     recompute: Switch = False
     compile: Switch = False
     replicas: Count = 1
+    asynchronous: Switch = False
+    keep_last: Count = 1
+    keep_every: Whole = 0
 
     def __post_init__(self):
         if self.batch_size % self.accumulate:

@@ -50,7 +50,8 @@ def together(device: str) -> Iterator[str]:
         torch.cuda.set_device(device)
     else:
         torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
-    backend = "nccl" if device.startswith("cuda") else "gloo"
+    # Files and Python objects go through the processors, also where the training is on GPUs.
+    backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
     told: list[int] = []
 
     def told_to_end(number, frame):

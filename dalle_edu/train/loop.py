@@ -33,9 +33,10 @@ from dalle_edu.files import (  # noqa: F401 (who trains also loads, and the chap
     write_tensors,
     write_text,
 )
-from dalle_edu.train.checkpoint import read_about, read_checkpoint, state_of, write_checkpoint
+from dalle_edu.train.checkpoint import Rule, read_about, read_checkpoint, state_of, write_checkpoint
 from dalle_edu.train.config import TrainingConfig
 from dalle_edu.train.processes import any_says, mean_over_processes, rank, whole
+from dalle_edu.train.progress import Progress, Work
 
 # A loss function gets (model, batch, step, generator) and returns its parts by name; the part "loss" is
 # minimised.
@@ -108,7 +109,7 @@ class Run:
         description: Mapping | None = None,
         stream: ShardStream | None = None,
     ):
-        self.model, self.stream = model, stream
+        self.model, self.stream, self._saving = model, stream, None
         self.config = config
         self.description = json.loads(
             json.dumps(description or {})
@@ -176,7 +177,8 @@ class Run:
         return {name: tensor.clone() for name, tensor in each if rank() == 0}
 
     def save(self, folder: Path) -> None:
-        """Writes a checkpoint into `folder`; whatever interrupts it, the checkpoint before it stays whole."""
+        """Writes a checkpoint into `folder`; whatever interrupts it, the checkpoint before it stays whole.
+        Where the configuration says `asynchronous`, the files are written while training goes on."""
         about = {
             "step": self.step,
             "seconds": self.seconds,
@@ -185,7 +187,18 @@ class Run:
         }
         if self.stream is not None:
             about["stream"] = gathered(self.stream.state_dict())
-        write_checkpoint(folder, state_of(self.model, self.optimizers, self.average), about)
+        self.finish_saving()
+        state = state_of(self.model, self.optimizers, self.average)
+        rule = Rule(self.config.keep_last, self.config.keep_every)
+        self._saving = write_checkpoint(folder, state, about, rule, self.config.asynchronous)
+        if not self.config.asynchronous:
+            self.finish_saving()
+
+    def finish_saving(self) -> None:
+        """Waits for a checkpoint that is still being written. All processes call it."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            saving()
 
     def restore(self, folder: Path) -> None:
         """Goes back to the checkpoint in `folder`.
@@ -194,7 +207,10 @@ class Run:
         configuration, model or data: it says which.
         """
         about = read_about(folder / "checkpoint.json")
-        theirs = {"training": about["training"], **about["description"]}
+        # What an older version did not know yet is as it is without being asked for.
+        fields = dataclasses.fields(self.config)
+        unsaid = {one.name: one.default for one in fields if one.default is not dataclasses.MISSING}
+        theirs = {"training": unsaid | about["training"], **about["description"]}
         ours = {"training": dataclasses.asdict(self.config), **self.description}
         if differs := _difference(theirs, ours):
             raise ReaderError(
@@ -217,7 +233,8 @@ def _remedy(batch: object) -> str:
 
 def _difference(theirs: Mapping, ours: Mapping) -> str:
     """Where two descriptions of a run differ, in words; empty where they agree."""
-    ignored = {"checkpoint_every"}  # how often to save may change between two sittings
+    # How often to save, and what to keep, may change between two sittings.
+    ignored = {"checkpoint_every", "asynchronous", "keep_last", "keep_every"}
     for name in [*ours, *(name for name in theirs if name not in ours)]:
         was, now = theirs.get(name), ours.get(name)
         if was == now or name in ignored:
@@ -237,21 +254,20 @@ def train(
     out: Path | None = None,
     progress: bool = True,
     until: int | None = None,
+    work: Work | None = None,
 ) -> list[dict[str, float]]:
     """Trains `run` up to step `until` (default: to the end); returns the loss's parts, a dict a step.
 
     With `out`, a checkpoint and `history.jsonl` are written there every `checkpoint_every` steps, at the end,
     and on Ctrl-C, which waits for the step in hand and then raises KeyboardInterrupt. After any other error
-    the last checkpoint stays.
+    the last checkpoint stays. `work`: what a picture takes, for the progress to say.
     """
-    from tqdm.auto import tqdm
-
     config, history, pending = run.config, [], []
     if out is not None and (out / "history.jsonl").exists():
         read_history(out / "history.jsonl")  # a damaged one is told now, and not at the next checkpoint
     last = min(config.steps, until if until is not None else config.steps)
     run.model.train()
-    started = begun = time.perf_counter()
+    started = time.perf_counter()
 
     def store():
         nonlocal started
@@ -264,20 +280,18 @@ def train(
             run.save(out)
 
     device = next(run.model.parameters()).device
-    silent = not progress or rank() > 0
-    bar = tqdm(total=config.steps, initial=run.step, disable=silent, unit="step", mininterval=1.0)
+    bar = Progress(config, run.step, work, device, progress)
     with bar, vanishing_is_zero(), interrupts_wait() as interrupted:
         while run.step < last and not any_says(interrupted(), device):
             step = run.step
             parts = run.update(batch(step, step_generator(config.seed, step)), loss_function)
             history.append({"step": step, **parts})
             pending.append(history[-1])
-            bar.update()
-            speed = config.batch_size * len(history) / (time.perf_counter() - begun)
-            bar.set_postfix_str(f"loss {parts['loss']:.3f}, {speed:.0f} pictures/s", refresh=False)
+            bar.update(parts["loss"])
             if run.step % config.checkpoint_every == 0 and run.step < last:
                 store()
         store()
+        run.finish_saving()
     if interrupted():
         raise KeyboardInterrupt
     run.model.eval()

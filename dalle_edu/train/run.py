@@ -38,6 +38,7 @@ from dalle_edu.files import (
 from dalle_edu.machine.processor import machine
 from dalle_edu.parallel import recompute
 from dalle_edu.reranking import build_clip
+from dalle_edu.scale import training_operations
 from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.train.appearance import settle
 from dalle_edu.train.distributed import Recorded, shared_loss, spread, started_by_torchrun, together
@@ -45,6 +46,7 @@ from dalle_edu.train.folder import PARTS, Folder
 from dalle_edu.train.lock import alone
 from dalle_edu.train.loop import Run, train
 from dalle_edu.train.processes import count, first_only, first_then_others, rank
+from dalle_edu.train.progress import Work
 from dalle_edu.train.stages import (
     Stage,
     clip_stage,
@@ -115,7 +117,7 @@ def _train_part(part, config_name, out, sources, resume, progress, until, device
     plain = count() == 1 and training.accumulate == 1
     loss = stage.loss if plain else shared_loss(stage, training)
     with contextlib.closing(stage.stream) if stage.stream else contextlib.nullcontext():
-        train(run, stage.batch, loss, folder.work(part), progress, until)
+        train(run, stage.batch, loss, folder.work(part), progress, until, work_of(part, config))
     if run.step >= training.steps:
         weights, seen = run.weights(), what_was_read(stage.stream) or {"pictures": len(data)}
         if rank() == 0:
@@ -126,6 +128,13 @@ def _train_part(part, config_name, out, sources, resume, progress, until, device
             settle(model)
             folder.finish(part, model, data, run, seen)
     return folder.weights(part)
+
+
+def work_of(part: str, config: Config) -> Work:
+    """What one picture takes in the training of a part."""
+    training = config.training_of(part)
+    operations = training_operations(config)[part] / (training.batch_size * training.steps)
+    return Work(operations, config.dalle.length if part == "dalle" else 0)
 
 
 def make_stage(
