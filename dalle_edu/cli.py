@@ -151,8 +151,9 @@ def info(
     memory: Annotated[str, typer.Option(help="Memory of a device, such as 80GB.")] = "80GB",
     speed: Annotated[float, typer.Option(help="TFLOPs a second that a device reaches.")] = 400.0,
     network: Annotated[float, typer.Option(help="GB a second between devices.")] = 50.0,
+    price: Annotated[float, typer.Option(help="Dollars an hour of one device.")] = 2.5,
 ) -> None:
-    """Parameters, memory and arithmetic of a configuration, a line a part. Builds nothing: paper-12b fits."""
+    """Parameters, memory, arithmetic, cost of a configuration, a line a part. Builds nothing."""
     from dalle_edu.configs import read_config
     from dalle_edu.scale import table
 
@@ -160,7 +161,7 @@ def info(
     if devices is not None:
         from dalle_edu.machine.budget import budget_table
 
-        print(budget_table(read_config(config), devices, memory, speed, network))
+        print(budget_table(read_config(config), devices, memory, speed, network, price))
 
 
 shards = typer.Typer(help="Pictures as tar files, for what fits no memory.")

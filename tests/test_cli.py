@@ -48,9 +48,9 @@ def place(tmp_path, monkeypatch):
 BAD_INPUT = {
     "unknown model": ("draw x --model picturebok", "There is no model named 'picturebok'"),
     "a folder that is no model": ("draw x --model empty", "holds no config.toml"),
-    "unknown configuration": ("info picturebok", "paper-12b, picturebook, picturebook-2, toy"),
+    "unknown configuration": ("info picturebok", "large-1300m, medium-100m, paper-12b, picturebook, "),
     "unknown configuration to train": ("train dvae --config picturebok --out new",
-    "paper-12b, picturebook, picturebook-2, toy"),
+    "large-1300m, medium-100m, paper-12b, picturebook, picturebook-2, toy"),
     "missing configuration file": ("info nowhere.toml", "no configuration file"),
     "empty prompt": (["draw", "", "--model", "model"], "The text is empty"),
     "blank prompt": (["draw", "  ", "--model", "model"], "The text is empty"),

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 
 from dalle_edu.configs.schema import Config
 from dalle_edu.errors import ReaderError, check_whole
-from dalle_edu.scale import dalle_parts
+from dalle_edu.scale import dalle_parts, training_operations
 
 PAIRS = 250_000_000  # of the published model (Ramesh et al. 2021, section 2.3)
+PRICE = (
+    2.5  # dollars an hour of one rented GPU, of the order of what an H100 costs; ask whoever lends you one
+)
 UNITS = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
@@ -79,10 +82,22 @@ def bytes_of(text: str) -> float:
     return float(found[1]) * UNITS[found[2]]
 
 
-def budget_table(config: Config, devices: int, memory: str, speed: float, network: float) -> str:
-    """The budget as text; `speed` in TFLOPs a second of one device, `network` in GB a second."""
-    if not (speed > 0 and network > 0):
-        raise ReaderError("--speed and --network must be above 0.")
+def training_hours(config: Config, speed: float) -> dict[str, float]:
+    """Hours of one device that reaches `speed` FLOPs a second, for each part that is trained, as long as the
+    configuration says; of a recomputed transformer with the forward pass that is done twice."""
+    hours = {part: operations / speed / 3600 for part, operations in training_operations(config).items()}
+    if config.dalle_training is not None and config.dalle_training.recompute:
+        hours["dalle"] *= 4 / 3
+    return hours
+
+
+def budget_table(
+    config: Config, devices: int, memory: str, speed: float, network: float, price: float = PRICE
+) -> str:
+    """The budget as text; `speed` in TFLOPs a second of one device, `network` in GB a second, `price` in
+    dollars an hour of one device."""
+    if not (speed > 0 and network > 0 and price >= 0):
+        raise ReaderError("--speed and --network must be above 0, and --price at least 0.")
     b, has = budget(config, devices, speed * 1e12, network * 1e9), bytes_of(memory)
     rows = {
         "weights, 32 bits": b.weights, "gradients": b.gradients, "moments of AdamW": b.moments,
@@ -101,5 +116,9 @@ def budget_table(config: Config, devices: int, memory: str, speed: float, networ
         f"a step at {speed:g} TFLOPs/s and {network:g} GB/s: computing {b.computing:.4f} s, "
         f"sending {b.sending:.4f} s; {b.binds} binds"
     )
-    lines.append(f"250 million pairs once: {hours:,.0f} device-hours of computing at that speed")
+    lines.append(f"to train it, at that speed and {price:g} dollars an hour of one device:")
+    costs = training_hours(config, speed * 1e12) | {"dalle, 250 million pairs once": hours}
+    lines += [
+        f"  {part:36} {time:12,.1f} hours {time * price:14,.0f} dollars" for part, time in costs.items()
+    ]
     return "\n".join(lines)
