@@ -18,9 +18,7 @@ from dalle_edu.errors import ReaderError, check_whole
 from dalle_edu.scale import dalle_parts, training_operations
 
 PAIRS = 250_000_000  # of the published model (Ramesh et al. 2021, section 2.3)
-PRICE = (
-    2.5  # dollars an hour of one rented GPU, of the order of what an H100 costs; ask whoever lends you one
-)
+PRICE = 2.5  # dollars an hour of one device: a round number, in place of which --price says yours
 UNITS = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
