@@ -19,9 +19,9 @@ with together("cpu"):
 """
 
 
-def torchrun(place, count, *jobs):
+def torchrun(place, count, *jobs, script=SCRIPT):
     """Starts `count` processes that do the jobs together."""
-    (place / "jobs.py").write_text(SCRIPT)
+    (place / "jobs.py").write_text(script)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
     settings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
     text = json.dumps(jobs, default=str)

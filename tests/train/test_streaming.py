@@ -1,11 +1,16 @@
 """Training streams shards: what several processes learn, what a resumed run learns, what is refused."""
 
+import io
 import json
 import shutil
+import subprocess
+import sys
 import tomllib
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torchrun import done, losses, torchrun
 from toy import TOML, loaded_model, png, shard, trained_folder
 
@@ -13,6 +18,7 @@ from dalle_edu.cli import main
 from dalle_edu.configs.schema import config_of
 from dalle_edu.data.make_shards import make_shards
 from dalle_edu.data.mixture import mixture
+from dalle_edu.data.shards import write_samples
 from dalle_edu.data.streamed import Streamed, streamed
 from dalle_edu.errors import ReaderError, ReaderWarning
 from dalle_edu.evaluate.copies import training_pictures
@@ -241,3 +247,73 @@ def test_numbers_are_passed_over_exactly_and_a_few_at_a_time():
     torch.rand(3 * 2**20 + 5, dtype=torch.float64, generator=one)
     _pass_over(3 * 2**20 + 5, other, 1)
     assert torch.equal(torch.rand(4, generator=one), torch.rand(4, generator=other))
+
+
+MEASURE = """
+import json, resource, sys
+from pathlib import Path
+from dalle_edu.train.run import train_part
+job = json.loads(sys.argv[1])
+for until in (2, None):
+    train_part("dvae", job["config"], Path(job["out"]), [job["source"]], until is None, False, until)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_a_training_on_more_than_its_bound_takes_no_more_memory_than_its_first_steps(tmp_path):
+    """150 MB of noise, which PNG cannot pack, and at most 32 pictures, 12 MB, waiting."""
+    rng = np.random.default_rng(0)
+
+    def noise():
+        file = io.BytesIO()
+        pixels = rng.integers(0, 256, (360, 360, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(file, "PNG", compress_level=0)
+        return file.getvalue()
+
+    folder = tmp_path / "shards"
+    write_samples(({"png": noise(), "txt": b"noise"} for _ in range(390)), folder, per_shard=65)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    text = TOML.replace(
+        "[dvae.training]\nsteps = 6\nbatch_size = 4", "[dvae.training]\nsteps = 140\nbatch_size = 6"
+    )
+    (tmp_path / "c.toml").write_text(text.replace("checkpoint_every = 2", "checkpoint_every = 200", 1))
+    source = {"kind": "shards", "path": f"{folder}/*.tar", "buffer": 32}
+    job = {"config": str(tmp_path / "c.toml"), "out": str(tmp_path / "model"), "source": source}
+    command = [sys.executable, "-c", MEASURE, json.dumps(job)]
+    early, late = map(int, subprocess.run(command, capture_output=True, check=True, text=True).stdout.split())
+    read = 140 * 6 / 390
+    assert size > 150e6 and read > 2, "the set is larger than the bound, and read to its end"
+    assert (late - early) * 1024 < 40e6, (early, late, size)
+
+
+PEAK = """
+import json, sys
+from pathlib import Path
+import torch.distributed as dist
+from dalle_edu.parallel import peak_bytes
+from dalle_edu.train.distributed import together
+from dalle_edu.train.run import train_part
+with together("cpu"):
+    job = json.loads(sys.argv[1])[0]
+    peak = peak_bytes(lambda: train_part("dalle", job["config"], Path(job["out"]), progress=False, until=2))
+    rank = dist.get_rank() if dist.is_initialized() else 0
+    Path(job["out"], f"peak-{rank}").write_text(str(peak))
+"""
+
+
+def test_the_memory_of_one_process_falls_with_their_number(tmp_path, tokens):
+    """A transformer of 13 million parameters, 210 MB to train; each process reads its part of the shards."""
+    wide = CONFIG.replace("[dalle]\nwidth = 16\ndepth = 3", "[dalle]\nwidth = 512\ndepth = 4")
+    wide = wide.replace(
+        'kind = "scenes"\nfamily = "attributes"\nlength = 40', f'kind = "shards"\npath = "{tokens}"'
+    )
+    wide = wide.replace("checkpoint_every = 2", "checkpoint_every = 100")
+    peaks = {}
+    for count in (1, 2, 4):
+        job = with_dvae(tmp_path / str(count))
+        job["config"].write_text(wide)
+        (job["out"] / "config.toml").write_text(wide)
+        done(torchrun(tmp_path, count, job, script=PEAK))
+        peaks[count] = [int((job["out"] / f"peak-{rank}").read_text()) for rank in range(count)]
+    one, two, four = peaks[1][0], max(peaks[2]), max(peaks[4])
+    assert one > 200e6 and two < 0.65 * one and four < 0.42 * one, peaks
