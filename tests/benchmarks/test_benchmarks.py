@@ -111,3 +111,12 @@ def test_each_benchmark_prints_its_share_of_what_is_possible(monkeypatch, capsys
         table = printed(name, arguments, monkeypatch, capsys)
         assert "1,000,000 GFLOP/s float32" in table and "of possible" in table, table
         assert any(line.rstrip().endswith("%") or "% " in line for line in table.splitlines()), table
+
+
+def test_reading_shards_is_set_beside_what_training_takes(monkeypatch, capsys):
+    arguments = ["--pictures", "32", "--sides", "16", "--batches", "2", "--tflops", "100"]
+    table = printed("shards", arguments, monkeypatch, capsys)
+    for name in ("pictures, 16 x 16", "tokens, 16 x 16", "tokens, 32 x 32"):
+        assert rates(table, name)[-1] > 0, f"no line for {name} in\n{table}"
+    (taken,) = rates(table, "paper-12b")[2:]
+    assert 0.5 < taken < 2.5  # 1e14 over 6 FLOPs for 12e9 parameters and 1,280 tokens: 1.1
