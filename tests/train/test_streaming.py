@@ -284,36 +284,3 @@ def test_a_training_on_more_than_its_bound_takes_no_more_memory_than_its_first_s
     read = 140 * 6 / 390
     assert size > 150e6 and read > 2, "the set is larger than the bound, and read to its end"
     assert (late - early) * 1024 < 40e6, (early, late, size)
-
-
-PEAK = """
-import json, sys
-from pathlib import Path
-import torch.distributed as dist
-from dalle_edu.parallel import peak_bytes
-from dalle_edu.train.distributed import together
-from dalle_edu.train.run import train_part
-with together("cpu"):
-    job = json.loads(sys.argv[1])[0]
-    peak = peak_bytes(lambda: train_part("dalle", job["config"], Path(job["out"]), progress=False, until=2))
-    rank = dist.get_rank() if dist.is_initialized() else 0
-    Path(job["out"], f"peak-{rank}").write_text(str(peak))
-"""
-
-
-def test_the_memory_of_one_process_falls_with_their_number(tmp_path, tokens):
-    """A transformer of 13 million parameters, 210 MB to train; each process reads its part of the shards."""
-    wide = CONFIG.replace("[dalle]\nwidth = 16\ndepth = 3", "[dalle]\nwidth = 512\ndepth = 4")
-    wide = wide.replace(
-        'kind = "scenes"\nfamily = "attributes"\nlength = 40', f'kind = "shards"\npath = "{tokens}"'
-    )
-    wide = wide.replace("checkpoint_every = 2", "checkpoint_every = 100")
-    peaks = {}
-    for count in (1, 2, 4):
-        job = with_dvae(tmp_path / str(count))
-        job["config"].write_text(wide)
-        (job["out"] / "config.toml").write_text(wide)
-        done(torchrun(tmp_path, count, job, script=PEAK))
-        peaks[count] = [int((job["out"] / f"peak-{rank}").read_text()) for rank in range(count)]
-    one, two, four = peaks[1][0], max(peaks[2]), max(peaks[4])
-    assert one > 200e6 and two < 0.65 * one and four < 0.42 * one, peaks
