@@ -33,6 +33,7 @@ autodoc_typehints = "none"  # shapes and meanings stand in the docstrings
 autodoc_default_options = {"members": True, "ignore-module-all": True}
 
 version = importlib_version("dalle_edu")
+suppress_warnings = ["epub.unknown_project_files"]  # licences beside scripts: no part of a book
 epub_show_urls = "no"
 epub_exclude_files = ["_static/mathjax/tex-svg.js"]
 
