@@ -28,12 +28,12 @@ def check_whole(name: str, value, least: int = 0, most: int | None = None) -> in
     if (
         isinstance(value, bool)
         or not isinstance(value, Integral)  # numpy's whole numbers, too
-        or value < least
-        or (most is not None and value > most)
+        or int(value) < least
+        or (most is not None and int(value) > most)
     ):
         to = "on" if most is None else f"to {most}"
         raise ReaderError(f"{name} is {brief(value)}; it must be a whole number from {least} {to}.")
-    return value
+    return int(value)
 
 
 def brief(value) -> str:
