@@ -1,10 +1,11 @@
 """Seconds and memory of each chapter from a fresh kernel and of each command, which `dalle-edu doctor` reads.
 
-    OMP_NUM_THREADS=2 python benchmarks/book_times.py --machine "two cores of an Intel Xeon, 24 GiB"
+    python benchmarks/book_times.py --machine "two cores of an Intel Xeon, 24 GiB"
     [--out dalle_edu/machine/times.json] [--only 08 draw] [--no-commands] [--no-solutions]
 
-Every notebook runs in a process of its own, which starts the kernel, runs all cells in order and ends it;
-nothing of the stored book is changed. "MiB" is the largest resident memory of one process of it (of the
+Every notebook runs in a process of its own, which starts the kernel, runs all cells and ends it, with
+one thread, and as many at once as `make book` runs (`publish/run.py`); the commands come after them, one by
+one. Nothing of the stored book is changed. "MiB" is the largest resident memory of one process of it (of the
 kernel, for a chapter). "processor" are the seconds that all its threads computed: where they are far below
 those of the clock, something waited, or another program had the cores. Run it alone on the machine.
 """
@@ -17,12 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from timing import row
 
 from dalle_edu.machine import doctor, processor
 from dalle_edu.publish.book import chapters, folder
+from dalle_edu.publish.run import at_once
 
 WIDTHS = (58, 9, 10, 8)
 # A process that runs one notebook, or one command; its own memory does not count, that of its child does.
@@ -47,6 +50,8 @@ COMMANDS = (  # what is typed, and which piece of work its time follows
 def measure(arguments):
     """Runs a command to its end: seconds, processor seconds and MiB. SystemExit where it fails."""
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    if arguments[0].endswith(".ipynb"):
+        environment |= {"OMP_NUM_THREADS": "1", "DALLE_EDU_WORKERS": "1"}
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, str(RUNNER), "--child", *arguments],
@@ -106,16 +111,25 @@ def main():
     print(f"drawing {speed.drawing:,.0f} tokens/s, training {speed.training['float32']:,.0f} tokens/s")
     row("", "seconds", "processor", "MiB", widths=WIDTHS)
     rows = []
-    with tempfile.TemporaryDirectory() as temporary:
-        for name, scales, command in pieces(a, temporary):
-            if a.only and not any(word in name for word in a.only):
-                continue
-            used = measure(command)
+
+    def table(results):
+        for (name, scales, _), used in results:
             rows.append({"name": name, "scales": scales, **used})
             cells = f"{used['seconds']:.1f}", f"{used['processor_seconds']:.1f}", f"{used['peak_mib']:,}"
             row(name, *cells, widths=WIDTHS)
-    whole = sum(r["seconds"] for r in rows if r["name"].startswith("chapter"))
-    row("all chapters", f"{whole:.0f}", "", f"{max(r['peak_mib'] for r in rows):,}", widths=WIDTHS)
+
+    with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(at_once()) as pool:
+        asked = [
+            piece for piece in pieces(a, temporary) if not a.only or any(word in piece[0] for word in a.only)
+        ]
+        notebooks = [piece for piece in asked if piece[2][0].endswith(".ipynb")]
+        start = time.perf_counter()
+        table(zip(notebooks, pool.map(lambda piece: measure(piece[2]), notebooks), strict=True))
+        whole = time.perf_counter() - start
+        commands = [piece for piece in asked if piece not in notebooks]
+        table((piece, measure(piece[2])) for piece in commands)
+    together = f"{len(notebooks)} notebooks, {at_once()} at once"
+    row(together, f"{whole:.0f}", "", f"{max(r['peak_mib'] for r in rows):,}", widths=WIDTHS)
     if a.out:
         stored = {
             "machine": a.machine or processor.machine(),
@@ -123,6 +137,7 @@ def main():
             "drawing": round(speed.drawing),
             "training": round(speed.training["float32"]),
             "float32": round(speed.best("float32")),
+            "notebooks": {"seconds": round(whole), "at_once": at_once()},
             "rows": rows,
         }
         a.out.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
