@@ -59,7 +59,8 @@ OLDER_NAMES = dict.fromkeys(CLASSES, StandIn) | {
 }
 
 
-class _OlderUnpickler(pickle.Unpickler):
+# The one in Python: that in C makes room for as many objects as a damaged number asks for, 18 GB in one case.
+class _OlderUnpickler(pickle._Unpickler):
     """Finds the names of `OLDER_NAMES` and no others; it imports nothing."""
 
     def find_class(self, module, name):
