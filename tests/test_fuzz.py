@@ -1,6 +1,7 @@
 """Ten thousand damaged files, odd arguments and command lines: `make fuzz` runs a million of the same."""
 
 import io
+import sys
 
 import fuzz
 import pytest
@@ -13,8 +14,19 @@ from dalle_edu.sampling import adjust_logits, check_dials, draw_from, first_rows
 from dalle_edu.tokens import CaptionTokenizer, one_line
 
 
+def most_memory():
+    """The most that this process has held so far, in kilobytes; unknown on Windows."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+
+
 def test_ten_thousand_cases_give_a_right_answer_or_one_sentence(tmp_path, capfd):
+    before = most_memory()
     counts, mistakes = fuzz.run(10_000, 21, tmp_path)
+    assert most_memory() - before < 2_000_000  # one damaged pickle once took 18 GB
     assert not mistakes, f"{len(mistakes)}: case {mistakes[0][0]} ({mistakes[0][1]})\n{mistakes[0][2]}"
     assert sum(counts.values()) == 10_000
     for name in {name for name, _ in counts}:  # both happen, or the damage is too small or too large to tell
