@@ -22,10 +22,10 @@ INSTALLED := $(VENV)/.installed
 JAVASCRIPT := dalle_edu/explore dalle_edu/page tests/explore tests/page
 
 # Chapters and tests do not wait for each other, so each has one thread and as many run as there are cores (publish/run.py).
-test: export OMP_NUM_THREADS ?= 1
-# The figures of the book are those of a laptop with two cores: what is trained in it depends on the number of threads in
-# its last digits. Drawing uses the cores there are: DALLE_EDU_WORKERS says another number.
-lab notebook: export OMP_NUM_THREADS ?= 2
+# So are the stored outputs made: what is trained in a chapter depends on the number of threads in its last digits.
+test notebook: export OMP_NUM_THREADS ?= 1
+# Who reads has the cores for one chapter. Drawing uses those there are: DALLE_EDU_WORKERS says another number.
+lab: export OMP_NUM_THREADS ?= 2
 # A notebook shows its figures itself; a backend from outside would take them away.
 unexport MPLBACKEND
 # Nothing is fetched while the book runs or is tested.

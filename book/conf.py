@@ -75,7 +75,7 @@ MODULES = {
     "00": ["drawing"], "01": ["autoencoder"], "02": ["vae"], "03": ["vqvae"], "04": ["gumbel"],
     "05": ["dvae"], "06": ["tokens"], "07": ["masks"], "08": ["sparse", "transformer"], "09": ["dalle"],
     "10": ["train.loop", "configs"], "11": ["sampling"], "12": ["reranking"], "13": ["abilities"],
-    "14": ["scale", "parallel"],
+    "14": ["scale", "parallel", "train.several"],
 }  # fmt: skip
 
 
