@@ -25,7 +25,7 @@ from timing import row
 
 from dalle_edu.machine import doctor, processor
 from dalle_edu.publish.book import chapters, folder
-from dalle_edu.publish.run import at_once
+from dalle_edu.publish.run import at_once, environment
 
 WIDTHS = (58, 9, 10, 8)
 # A process that runs one notebook, or one command; its own memory does not count, that of its child does.
@@ -49,13 +49,11 @@ COMMANDS = (  # what is typed, and which piece of work its time follows
 
 def measure(arguments):
     """Runs a command to its end: seconds, processor seconds and MiB. SystemExit where it fails."""
-    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    if arguments[0].endswith(".ipynb"):
-        environment |= {"OMP_NUM_THREADS": "1", "DALLE_EDU_WORKERS": "1"}
+    variables = environment() if arguments[0].endswith(".ipynb") else os.environ
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, str(RUNNER), "--child", *arguments],
-        env=environment | {"HF_HUB_OFFLINE": "1"},
+        env=variables | {"HF_HUB_OFFLINE": "1"},
         stdout=subprocess.PIPE,
         text=True,
     )

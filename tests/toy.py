@@ -9,6 +9,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from dalle_edu.train.run import train_part
@@ -113,6 +114,14 @@ def shard(path, **files):
             entry = tarfile.TarInfo(name.replace("_", "."))
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
+
+
+def noise_png(side, rng):
+    """A PNG of `side` x `side` pixels of noise, which it cannot pack."""
+    file = io.BytesIO()
+    pixels = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, "PNG", compress_level=0)
+    return file.getvalue()
 
 
 def png(colour="red"):

@@ -64,11 +64,16 @@ def build(run: bool = False, kind: str = "html") -> Path:
         from dalle_edu.publish.run import run_chapters
 
         run_chapters({notebook: source / notebook.relative_to(book) for notebook in chapters(book)})
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-E", "-q"]
-    done = subprocess.run([*command, str(source), str(site)], capture_output=True, text=True)
-    if done.returncode:
-        raise ReaderError(f"The site could not be built. Sphinx says:\n{done.stderr.strip()}")
+    run_sphinx("html", source, site)
     return site / "index.html"
+
+
+def run_sphinx(builder: str, source: Path, out: Path) -> None:
+    """Writes the pages in `source` into `out` by a builder of Sphinx. Raises ReaderError for any fault."""
+    command = [sys.executable, "-m", "sphinx", "-b", builder, "-W", "--keep-going", "-E", "-q"]
+    done = subprocess.run([*command, str(source), str(out)], capture_output=True, text=True)
+    if done.returncode:
+        raise ReaderError(f"The book could not be built ({builder}). Sphinx says: {done.stderr.strip()}")
 
 
 def lab() -> None:

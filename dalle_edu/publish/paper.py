@@ -13,15 +13,14 @@ import contextlib
 import html
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from docutils import nodes
 
 from dalle_edu.errors import ReaderError
-from dalle_edu.files import replacing
+from dalle_edu.files import copy_file, make_folder, replacing
+from dalle_edu.publish.book import run_sphinx
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PAPER = {"format": "A4", "margin": dict.fromkeys(("top", "bottom", "left", "right"), "16mm")}
@@ -62,7 +61,7 @@ def pdf(book: Path, target: Path) -> Path:
         # Nobody unfolds an answer on paper; pictures that were not scrolled to are wanted, too.
         tab.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         tab.evaluate("document.querySelectorAll('img').forEach((one) => { one.loading = 'eager'; })")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with replacing(target) as temporary:
             tab.pdf(path=str(temporary), print_background=True, outline=True, tagged=True, **PAPER)
     return target
@@ -71,19 +70,15 @@ def pdf(book: Path, target: Path) -> Path:
 def epub(book: Path, target: Path) -> Path:
     """Writes the book into `target`, an EPUB; returns it. Raises ReaderError as `pdf` does."""
     (made,) = _sphinx("epub", book).glob("*.epub")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as temporary:
-        shutil.copyfile(made, temporary)
+    make_folder(target.parent)
+    copy_file(made, target)
     return target
 
 
 def _sphinx(builder: str, book: Path) -> Path:
     out = book / "_build" / builder
     shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, "-m", "sphinx", "-b", builder, "-W", "--keep-going", "-E", "-q"]
-    done = subprocess.run([*command, str(book), str(out)], capture_output=True, text=True)
-    if done.returncode:
-        raise ReaderError(f"The {builder} could not be built. Sphinx says: {done.stderr.strip()[-800:]}")
+    run_sphinx(builder, book, out)
     return out
 
 

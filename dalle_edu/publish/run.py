@@ -27,6 +27,13 @@ def at_once() -> int:
     return max(1, min(cores(), (memory() or CHAPTER_NEEDS) // CHAPTER_NEEDS))
 
 
+def environment() -> dict[str, str]:
+    """The environment in which a chapter runs: with one core, and without a matplotlib backend from outside,
+    which would take the figures away from the notebook."""
+    kept = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    return kept | {"OMP_NUM_THREADS": "1", "DALLE_EDU_WORKERS": "1"}
+
+
 def run_chapters(targets: dict[Path, Path]) -> None:
     """Runs every notebook and stores it, with what came out, as its target; one that was stored so before is
     left alone while neither the notebook nor the package has changed.
@@ -70,15 +77,12 @@ async def _run_chapter(notebook: Path, target: Path, package: bytes, free: async
 
 async def _execute(notebook: Path, target: Path) -> None:
     """Through nbconvert, in a process of its own: on Ctrl-C it ends its kernel itself."""
-    # A backend from outside would take the figures away from the notebook.
-    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    environment |= {"OMP_NUM_THREADS": "1", "DALLE_EDU_WORKERS": "1"}
     options = [f"timeout={LONGEST_CELL}", "record_timing=False"]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--log-level=WARN"),
         *(f"--ExecutePreprocessor.{option}" for option in options),
         *("--output", str(target.resolve()), str(notebook)),
-        env=environment,
+        env=environment(),
         stderr=asyncio.subprocess.PIPE,
     )
     try:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toy import png, shard
+from toy import noise_png, png, shard
 
 from dalle_edu.data.readers import PictureReader, TokenReader, random_square
 from dalle_edu.data.shards import write_samples
@@ -283,16 +283,8 @@ print(peaks[4], peaks[-1])
 def test_a_set_larger_than_its_bound_streams_in_the_same_memory(tmp_path):
     """96 MB of noise, which PNG cannot pack, and at most 64 pictures, 6 MB, waiting."""
     rng = np.random.default_rng(0)
-
-    def noise():
-        import io
-
-        file = io.BytesIO()
-        pixels = rng.integers(0, 256, (180, 180, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(file, "PNG", compress_level=0)
-        return file.getvalue()
-
-    write_samples(({"png": noise(), "txt": str(i).encode()} for i in range(1000)), tmp_path, per_shard=125)
+    noise = ({"png": noise_png(180, rng), "txt": str(i).encode()} for i in range(1000))
+    write_samples(noise, tmp_path, per_shard=125)
     size = sum(path.stat().st_size for path in tmp_path.iterdir()) / 1024
     command = [sys.executable, "-c", MEASURE, str(tmp_path / "*.tar"), "62"]
     early, late = map(int, subprocess.run(command, capture_output=True, check=True, text=True).stdout.split())

@@ -11,3 +11,18 @@ def browser():
     browser = Browser()
     yield browser
     browser.close()
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Opens an explorer in a page of its own."""
+
+    def opened(explorer):
+        path = tmp_path / "page.html"
+        page = explorer._repr_html_()
+        path.write_text(f'<!doctype html><meta charset="utf-8"><body>{page}', encoding="utf-8")
+        browser.open(path.as_uri())
+        assert browser.errors == []
+        return browser
+
+    return opened

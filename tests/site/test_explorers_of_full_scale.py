@@ -1,6 +1,5 @@
 """The figures of chapter 14 to touch, in a browser and by keyboard: they say what the module says."""
 
-import pytest
 import torch
 
 from dalle_edu.configs import read_config
@@ -9,19 +8,6 @@ from dalle_edu.explore.budget import CARDS
 from dalle_edu.machine.budget import budget
 
 SAYS = "document.querySelector('.says').textContent"
-
-
-@pytest.fixture
-def show(browser, tmp_path):
-    def opened(explorer):
-        path = tmp_path / "page.html"
-        page = explorer._repr_html_()
-        path.write_text(f'<!doctype html><meta charset="utf-8"><body>{page}', encoding="utf-8")
-        browser.open(path.as_uri())
-        assert browser.errors == []
-        return browser
-
-    return opened
 
 
 def test_fewer_devices_hold_more_and_computation_binds_again(show):

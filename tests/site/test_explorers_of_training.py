@@ -2,25 +2,11 @@
 
 import math
 
-import pytest
 import torch
 
 from dalle_edu.explore import scaling_explorer, token_loss_explorer
 
 SAYS = "document.querySelector('.says').textContent"
-
-
-@pytest.fixture
-def show(browser, tmp_path):
-    def opened(explorer):
-        path = tmp_path / "page.html"
-        page = explorer._repr_html_()
-        path.write_text(f'<!doctype html><meta charset="utf-8"><body>{page}', encoding="utf-8")
-        browser.open(path.as_uri())
-        assert browser.errors == []
-        return browser
-
-    return opened
 
 
 def test_walking_over_the_places_reads_out_what_each_token_cost(show):

@@ -1,6 +1,5 @@
 """Training streams shards: what several processes learn, what a resumed run learns, what is refused."""
 
-import io
 import json
 import shutil
 import subprocess
@@ -10,9 +9,8 @@ import tomllib
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torchrun import done, losses, torchrun
-from toy import TOML, loaded_model, png, shard, trained_folder
+from toy import TOML, loaded_model, noise_png, png, shard, trained_folder
 
 from dalle_edu.cli import main
 from dalle_edu.configs.schema import config_of
@@ -263,15 +261,9 @@ for until in (2, None):
 def test_a_training_on_more_than_its_bound_takes_no_more_memory_than_its_first_steps(tmp_path):
     """150 MB of noise, which PNG cannot pack, and at most 32 pictures, 12 MB, waiting."""
     rng = np.random.default_rng(0)
-
-    def noise():
-        file = io.BytesIO()
-        pixels = rng.integers(0, 256, (360, 360, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(file, "PNG", compress_level=0)
-        return file.getvalue()
-
     folder = tmp_path / "shards"
-    write_samples(({"png": noise(), "txt": b"noise"} for _ in range(390)), folder, per_shard=65)
+    noise = ({"png": noise_png(360, rng), "txt": b"noise"} for _ in range(390))
+    write_samples(noise, folder, per_shard=65)
     size = sum(path.stat().st_size for path in folder.iterdir())
     text = TOML.replace(
         "[dvae.training]\nsteps = 6\nbatch_size = 4", "[dvae.training]\nsteps = 140\nbatch_size = 6"
