@@ -47,9 +47,9 @@ def test_any_text_comes_back_up_to_case_and_normal_form(tokenizer, text):
     if not normal(text):
         return
     tokens = tokenizer.encode(text, text_length=400)
-    # Normal again, on both sides: Python and the tokenizer may know different versions of Unicode, which order
-    # accents differently (\u1df7\u035b), and a small letter may have an accent more than its capital, which is
-    # then out of order (the last example).
+    # Normal again, on both sides: Python and the tokenizer may know different versions of Unicode, which
+    # order accents differently (\u1df7\u035b), and a small letter may have an accent more than its capital,
+    # which is then out of order (the last example).
     assert normal(tokenizer.decode(tokens[0])) == normal(normal(text))
     assert "".join(tokenizer.pieces(text))  # shows something for every text
 
