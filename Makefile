@@ -6,6 +6,7 @@
 # make lint     look over the code only: style, JavaScript, types
 # make fuzz     a million damaged files, odd arguments and command lines (an hour; CASES=100000 for fewer)
 # make kills    kill -9 at two hundred random moments (KILLS=20 for fewer)
+# make axe      accessibility: axe on every page of the site, desktop and phone, light and dark (half an hour)
 # make notebook NAME=book/01-autoencoders.ipynb: run one chapter again, in place
 # make clean    remove what was built (not the installation)
 
@@ -19,7 +20,7 @@ endif
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 INSTALLED := $(VENV)/.installed
-JAVASCRIPT := dalle_edu/explore dalle_edu/page tests/explore tests/page
+JAVASCRIPT := dalle_edu/explore dalle_edu/page book/_static/terms.js tests/explore tests/page
 
 # Chapters and tests do not wait for each other, so each has one thread and as many run as there are cores (publish/run.py).
 # So are the stored outputs made: what is trained in a chapter depends on the number of threads in its last digits.
@@ -31,7 +32,7 @@ unexport MPLBACKEND
 # Nothing is fetched while the book runs or is tested.
 book test notebook: export HF_HUB_OFFLINE := 1
 
-.PHONY: help book pdf epub lab draw test fuzz kills lint notebook clean setup
+.PHONY: help book pdf epub lab draw test fuzz kills axe lint notebook clean setup
 .DEFAULT_GOAL := help
 
 help:
@@ -86,6 +87,10 @@ KILLS ?= 200
 kills: $(INSTALLED)
 	"$(BIN)/python" tests/kills.py --kills $(KILLS)
 	"$(BIN)/python" tests/kills_together.py --kills $$(( ($(KILLS) + 9) / 10 ))
+
+axe: $(INSTALLED)
+	"$(BIN)/dalle-edu" book
+	"$(BIN)/python" tests/axe.py
 
 notebook: $(INSTALLED)
 	@test -f "$(NAME)" || { echo "Name a notebook: make notebook NAME=book/01-autoencoders.ipynb"; exit 2; }

@@ -9,7 +9,7 @@ from pkgutil import walk_packages
 
 from myst_nb.core.render import NbElementRenderer
 
-from dalle_edu.publish.book import repository
+from dalle_edu.publish.book import repository, site_address
 
 project = "dalle_edu"
 author = "the dalle_edu authors"
@@ -37,12 +37,14 @@ suppress_warnings = ["epub.unknown_project_files"]  # licences beside scripts: n
 epub_show_urls = "no"
 epub_exclude_files = ["_static/mathjax/tex-svg.js"]
 
+html_baseurl = site_address()  # what those who share a page are shown; nothing is loaded from there
 html_math_renderer = "mathjax"
 html_theme = "sphinx_book_theme"
 html_title = "dalle_edu"
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system has it
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
+html_js_files = ["terms.js"]
 html_favicon = "_static/favicon.svg"
 html_show_sourcelink = False
 html_copy_source = True
@@ -133,6 +135,12 @@ def filled_in(app, docname, source):
     source[0] = source[0].replace("{{ repository }}", REPOSITORY)
 
 
+def terms(app, docname, source):
+    """`[the decoder](#part-decoder)` lights up a part of a figure (terms.js); on paper it is a plain word."""
+    lights = r"<span class='term' data-lights='\2'>\1</span>" if app.builder.name == "html" else r"\1"
+    source[0] = re.sub(r'\[([^\[\]"\\]+)\]\(#part-([\w-]+)\)', lights, source[0])
+
+
 def plain_docstring(app, what, name, thing, options, lines):
     """Our docstrings are plain text: `code` in single backticks, formulas and lists indented."""
     made = []
@@ -166,5 +174,6 @@ def setup(app):
     app.connect("source-read", only_what_exists)
     app.connect("source-read", ways_on)
     app.connect("source-read", filled_in)
+    app.connect("source-read", terms)
     app.connect("autodoc-process-docstring", plain_docstring)
     return {"parallel_read_safe": True}

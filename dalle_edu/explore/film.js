@@ -26,13 +26,14 @@ export function show(root, data, kit) {
   const frame = kit.el('div', { style: box + sized(SIZE, SIZE) }, row);
   const film = kit.el(
     'div',
-    { class: 'pixels', role: 'img', 'aria-label': 'the picture so far' },
+    { class: 'pixels', role: 'img', 'aria-label': 'the picture so far', 'data-part': 'frame' },
     frame,
   );
   const mark = kit.el('div', { style: MARK + sized(step + 4, step + 4) }, frame);
   const side = kit.el('div', { class: 'grow' }, row);
   const said = kit.voice(side);
   const bars = kit.bars(side, data.top[0].length + 1);
+  bars.list.dataset.part = 'distribution';
   const rows = Math.ceil((count + 1) / data.columns);
   const codes = Object.keys(data.places).length;
   const paint = (code) => (swatch) =>

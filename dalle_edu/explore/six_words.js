@@ -23,6 +23,9 @@ export function read({ queries, keys, values }, word, { causal, sharpness }) {
   return { scores, weights, mixture };
 }
 
+// The columns of the table; terms of the text light them up, and the query, and the mixture.
+const PARTS = ['keys', 'products', 'scores', 'weights', 'values'];
+
 export function show(root, data, kit) {
   const count = data.words.length;
   const state = { word: count - 1, causal: data.causal, sharpness: 1 };
@@ -62,12 +65,11 @@ export function show(root, data, kit) {
       row,
       word,
     );
-    return Array.from({ length: 5 }, () => {
-      const style = 'padding-right:.8em;white-space:nowrap;font-variant-numeric:tabular-nums';
-      return kit.el('td', { style }, row);
-    });
+    const style = 'padding-right:.8em;white-space:nowrap;font-variant-numeric:tabular-nums';
+    return PARTS.map((part) => kit.el('td', { style, 'data-part': part }, row));
   });
   const said = kit.voice(root);
+  said.dataset.part = 'mixture';
   const controls = kit.el('div', {}, root);
 
   function draw() {
@@ -76,6 +78,7 @@ export function show(root, data, kit) {
       const dark = weights[i] > 0.55 ? '#fff' : '#000';
       const ink =
         i === state.word ? 'outline:3px solid #D55E00;' : 'outline:1px solid var(--line);';
+      box.dataset.part = i === state.word ? 'query' : '';
       box.style.cssText += ';' + ink + 'color:' + dark + ';background:' + blue(weights[i]);
     });
     rows.forEach((cells, i) => {

@@ -117,6 +117,7 @@ function addControls(kit, parent, data, state, draw) {
 function makeMatrix(kit, parent, data) {
   const look = { class: 'board pixels tiles', role: 'img', 'aria-label': 'the scores as a matrix' };
   const canvas = kit.el('canvas', { ...look, style: 'cursor:auto' }, parent);
+  canvas.dataset.part = 'matrix';
   const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
   const colours = [[255, 255, 255], rgb(data.colours[1]), rgb(data.colours[0])];
   const cache = new Map();
@@ -176,6 +177,7 @@ function makeChart(kit, parent, data) {
       label: 'scores a head computes',
     },
   });
+  chart.svg.dataset.part = 'curves';
   const curves = [['dense', dense]];
   data.kinds.forEach((kind) =>
     curves.push([kind.name, kind.work.blocked.map(([scores]) => scores)]),

@@ -21,6 +21,7 @@ from dalle_edu.page.export import export
 MARK = "<!-- draw -->"
 MODEL = "picturebook"
 PREVIEW = "_static/ten-prompts.png"
+PREVIEW_SHOWS = "Ten pictures that the model of this book drew, each for a sentence."
 _PACKAGE = Path(__file__).parent
 
 
@@ -73,17 +74,23 @@ def describe(app, pagename: str, templatename: str, context: dict, doctree) -> N
     paragraphs = (" ".join(found.astext().split()) for found in doctree.findall(nodes.paragraph))
     words = next((told for told in paragraphs if len(told) > 80), app.config.project)
     text = words if len(words) <= 200 else words[:200].rsplit(" ", 1)[0] + " …"
-    picture = (app.config.html_baseurl or "") + PREVIEW
-    if not app.config.html_baseurl:
-        picture = context["pathto"](PREVIEW, 1)
+    # The Open Graph protocol (ogp.me) wants whole addresses; where the site's own is not known, the picture
+    # is still found from the page.
+    base = app.config.html_baseurl
     told = {
         "og:title": context.get("title", app.config.project),
+        "og:type": "website" if pagename == app.config.root_doc else "article",
+        "og:url": context.get("pageurl", ""),
+        "og:image": base + PREVIEW if base else context["pathto"](PREVIEW, 1),
+        "og:image:alt": PREVIEW_SHOWS,
         "og:description": text,
-        "og:type": "article",
-        "og:image": picture,
+        "og:site_name": app.config.html_title,
     }
     tags = [f'<meta name="description" content="{html.escape(text)}">']
-    tags += [f'<meta property="{name}" content="{html.escape(value)}">' for name, value in told.items()]
+    tags += [
+        f'<meta property="{name}" content="{html.escape(value)}">' for name, value in told.items() if value
+    ]
+    tags.append('<meta name="twitter:card" content="summary_large_image">')
     context["metatags"] = context.get("metatags", "") + "\n" + "\n".join(tags) + "\n"
 
 

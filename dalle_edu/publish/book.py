@@ -5,6 +5,7 @@ chapter first (`publish/run.py`), in a copy under `book/_build/run`.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,18 @@ def repository() -> str:
         return tomllib.loads(settings.read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
     urls = metadata("dalle_edu").get_all("Project-URL", [])
     return dict(line.split(", ", 1) for line in urls)["Repository"]
+
+
+def site_address() -> str:
+    """Where the repository's own host shows its site, with a slash at its end; "" for a host without pages.
+
+    https://github.com/OWNER/NAME becomes https://OWNER.github.io/NAME/, and GitLab and Codeberg do alike.
+    """
+    pages = {"github.com": "github.io", "gitlab.com": "gitlab.io", "codeberg.org": "codeberg.page"}
+    found = re.fullmatch(r"https://([^/]+)/([^/]+)/(.+?)(?:\.git)?/?", repository())
+    if found is None or found[1] not in pages:
+        return ""
+    return f"https://{found[2].lower()}.{pages[found[1]]}/{found[3]}/"
 
 
 def chapters(book: Path) -> list[Path]:

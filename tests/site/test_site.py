@@ -86,6 +86,22 @@ def test_the_map_links_only_to_chapters_that_exist(site):
     assert "02-variational-autoencoders.html" not in index and "Variational autoencoders" in index
 
 
+def test_a_word_below_the_map_shows_its_place_on_it(site, browser):
+    browser.open((site / "index.html").as_uri())
+    shown = "[...document.querySelectorAll('.map .pointed')].map(e => getComputedStyle(e).visibility)"
+    names = "[...document.querySelectorAll('.map [data-part]')].map(e => e.dataset.part)"
+    assert set(browser.value(shown)) == {"hidden"}
+    for word, part in (("sparse transformer", "transformer"), ("decoder", "decoder"), ("CLIP", "clip")):
+        for reach in ("hover", "focus"):
+            getattr(browser.page.get_by_role("button", name=word, exact=True), reach)()
+            lit = [name for name, how in zip(browser.value(names), browser.value(shown), strict=True)
+                   if how == "visible"]  # fmt: skip
+            assert lit == [part], f"{reach} of {word}"
+        browser.value("document.activeElement.blur()")
+    terms = browser.value("[...document.querySelectorAll('.term')].map(e => e.getAttribute('role'))")
+    assert terms and set(terms) == {"button"}
+
+
 def test_a_figure_keeps_its_alternative_text_and_its_size(site):
     (image,) = re.findall(
         r"<img[^>]*_images/[^>]*>", (site / "01-autoencoders.html").read_text(encoding="utf-8")
@@ -96,6 +112,8 @@ def test_a_figure_keeps_its_alternative_text_and_its_size(site):
 def test_no_page_loads_anything_from_a_network(site):
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
+        # Its own address, which a browser loads no more than any other page's.
+        text = re.sub(r'<link rel="canonical"[^>]*>', "", text)
         loads = re.findall(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=[\"'](?:https?:)?//[^>]*>", text)
         assert not loads, f"{page.name}: {loads}"
     for sheet in site.rglob("*.css"):
@@ -149,14 +167,34 @@ def test_the_front_page_is_light_before_the_model(site, browser):
     assert sum(sizes.values()) < 500_000, sizes
 
 
-def test_a_page_says_what_it_is_about_to_those_who_share_it(site):
-    for name in ("index", "01-autoencoders", "installation"):
+def test_a_page_says_what_it_is_about_to_those_who_share_it_with_whole_addresses(site):
+    address = book.site_address()
+    assert address.startswith("https://") and address.endswith("/")
+    for name in ("index", "01-autoencoders", "appendix/notation"):
         text = (site / f"{name}.html").read_text(encoding="utf-8")
         (said,) = re.findall(r'<meta name="description" content="([^"]*)"', text)
         assert len(said) > 20 or name == "01-autoencoders"
-        assert f'<meta property="og:description" content="{said}"' in text
-        (picture,) = re.findall(r'<meta property="og:image" content="([^"]*)"', text)
-        assert (site / picture).is_file()
+        told = dict(re.findall(r'<meta property="(og:[\w:]+)" content="([^"]*)"', text))
+        assert told["og:description"] == said and told["og:title"] and told["og:image:alt"]
+        assert told["og:type"] == ("website" if name == "index" else "article")
+        assert told["og:url"] == f"{address}{name}.html"
+        assert f'<link rel="canonical" href="{address}{name}.html"' in text
+        picture = told["og:image"]
+        assert picture.startswith(address) and (site / picture.removeprefix(address)).is_file()
+
+
+@pytest.mark.parametrize(
+    "repository, site",
+    [
+        ("https://github.com/Some-One/a_book", "https://some-one.github.io/a_book/"),
+        ("https://github.com/some-one/a_book.git", "https://some-one.github.io/a_book/"),
+        ("https://gitlab.com/group/part/a_book/", "https://group.gitlab.io/part/a_book/"),
+        ("https://git.example.org/some-one/a_book", ""),
+    ],
+)
+def test_the_sites_address_follows_from_the_repositorys(monkeypatch, repository, site):
+    monkeypatch.setattr(book, "repository", lambda: repository)
+    assert book.site_address() == site
 
 
 @pytest.mark.parametrize("dark", [False, True])
