@@ -1,0 +1,80 @@
+"""axe on every page of the built site: on a desktop and on a phone, in the light and in the dark, with every
+answer unfolded and every figure alive.
+
+    make axe                                            (builds the site, then runs this)
+    python tests/axe.py [--site book/_build/html] [--only "0*.html"]
+
+Prints each serious or critical finding once, with the pages that have it, and ends with 1 if there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "site"))
+
+SITE = Path(__file__).parents[1] / "book" / "_build" / "html"
+WIDTHS = {"desktop": (1280, 800), "phone": (390, 844)}
+SERIOUS = ("serious", "critical")
+
+
+def pages(site: Path, only: str = "*.html") -> list[Path]:
+    """Every page of a site, without the files that its pages are made of."""
+    found = (page for page in site.rglob(only) if "_static" not in page.relative_to(site).parts)
+    return sorted(page for page in found if page.suffix == ".html")
+
+
+def faults(browser, page: Path) -> list[tuple[str, str, str]]:
+    """The serious faults of one page: (rule, where it was seen, the element)."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = []
+    for device, (width, height) in WIDTHS.items():
+        browser.open(page.as_uri(), width=width, height=height)
+        browser.wait_for(
+            "!window.MathJax || !MathJax.startup || MathJax.startup.promise.then(() => true)", 60
+        )
+        browser.value("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        for theme in ("light", "dark"):
+            browser.page.emulate_media(color_scheme=theme)
+            browser.wait_for(f"document.documentElement.dataset.theme === '{theme}'")
+            told = Axe().run(browser.page, options={"resultTypes": ["violations"]}).response
+            found += [
+                (fault["id"], f"{device}, {theme}", node["html"][:200])
+                for fault in told["violations"]
+                if fault["impact"] in SERIOUS
+                for node in fault["nodes"]
+            ]
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--site", type=Path, default=SITE)
+    parser.add_argument("--only", default="*.html")
+    options = parser.parse_args()
+    asked = pages(options.site, options.only)
+    if not asked:
+        parser.error(f"there is no page {options.only} in {options.site}; build the site: make book")
+    from browser import Browser
+
+    browser, seen = Browser(), {}
+    try:
+        for page in asked:
+            for rule, where, element in faults(browser, page):
+                seen.setdefault((rule, element), {}).setdefault(page.relative_to(options.site), []).append(
+                    where
+                )
+    finally:
+        browser.close()
+    for (rule, element), places in sorted(seen.items()):
+        first, where = next(iter(places.items()))
+        print(f"{rule}: {element}\n    {len(places)} pages, first {first} ({'; '.join(where)})")
+    print(f"{len(asked)} pages, each in {len(WIDTHS)} widths, light and dark: {len(seen)} serious findings")
+    return bool(seen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
