@@ -28,9 +28,9 @@ from dalle_edu.masks import (
 
 FORMS = ("auto", "blocked", "gather", "dense", "flex", "bands")
 # Below these numbers of picture tokens "auto" takes the dense form: measured to be faster there, in float32
-# and bfloat16 (`benchmarks/dense_below.py`, which also says what a copied key costs, counted in scores).
+# (`benchmarks/dense_below.py`; in bfloat16 the blocked form pays a little earlier).
 DENSE_BELOW = {"row": 150, "column": 100, "conv": 400}
-KEY_COST = 40
+KEY_COST = 40  # what a copied key counts beside a score when a tile is chosen: a setting, no measurement
 # From this number of picture tokens on "auto" stores no scores: no more memory than dense attention takes.
 BANDS_FROM = 1024
 # Up to this length a processor is faster with all scores written down than with PyTorch's fused attention,
