@@ -36,6 +36,8 @@ def faults(browser, page: Path) -> list[tuple[str, str, str]]:
         browser.wait_for(
             "!window.MathJax || !MathJax.startup || MathJax.startup.promise.then(() => true)", 60
         )
+        # A colour that is still on its way from the light to the dark is nobody's.
+        browser.page.add_style_tag(content="* { transition: none !important; }")
         browser.value("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         for theme in ("light", "dark"):
             browser.page.emulate_media(color_scheme=theme)
@@ -63,15 +65,15 @@ def main() -> int:
     browser, seen = Browser(), {}
     try:
         for page in asked:
+            name = page.relative_to(options.site).as_posix()
             for rule, where, element in faults(browser, page):
-                seen.setdefault((rule, element), {}).setdefault(page.relative_to(options.site), []).append(
-                    where
-                )
+                if (rule, element) not in seen:
+                    print(f"{rule}, {name} ({where}): {element}", flush=True)
+                seen.setdefault((rule, element), set()).add(name)
     finally:
         browser.close()
-    for (rule, element), places in sorted(seen.items()):
-        first, where = next(iter(places.items()))
-        print(f"{rule}: {element}\n    {len(places)} pages, first {first} ({'; '.join(where)})")
+    for (rule, element), names in sorted(seen.items()):
+        print(f"{len(names):4} pages: {rule}: {element}")
     print(f"{len(asked)} pages, each in {len(WIDTHS)} widths, light and dark: {len(seen)} serious findings")
     return bool(seen)
 

@@ -146,10 +146,24 @@ def still(app, doctree, docname: str) -> None:
         raw.children, raw.rawsource = [nodes.Text(text)], text
 
 
+def packed_styles(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """In an EPUB a page names the style sheets that are in its package: myst-nb writes its own when that
+    is closed already, and nothing is copied from a printed page."""
+    if app.builder.name == "epub":
+        left_out = ("mystnb.", "copybutton.")
+        context["css_files"] = [
+            sheet
+            for sheet in context["css_files"]
+            if not any(name in str(sheet.filename) for name in left_out)
+        ]
+        context["pageurl"] = None  # of a page on the web
+
+
 def setup(app) -> dict:
     """What Sphinx calls."""
     app.add_html_math_renderer("dalle_svg", (inline_formula, None), (displayed_formula, None))
     app.connect("builder-inited", begin)
     app.connect("doctree-resolved", still)
+    app.connect("html-page-context", packed_styles)
     app.connect("build-finished", end)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -1,9 +1,11 @@
 """The site, built from a chapter that this test writes: it needs no network and loses nothing."""
 
+import posixpath
 import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -222,12 +224,39 @@ def test_an_epub_is_xml_with_formulas_as_pictures_and_figures_still(small_book, 
     from dalle_edu.publish import paper
 
     with zipfile.ZipFile(paper.epub(small_book, tmp_path / "book.epub")) as made:
+        names = set(made.namelist())
         pages = {name: made.read(name).decode() for name in made.namelist() if name.endswith(".xhtml")}
-    for text in pages.values():
+    for name, text in pages.items():
         ElementTree.fromstring(text)
+        for link in re.findall(r'(?:href|src)="([^"#:]+)[#"]', text):  # of files, not of the web
+            assert posixpath.normpath(posixpath.join(posixpath.dirname(name), link)) in names, (name, link)
+    assert "drawing here, in your browser" not in pages["index.xhtml"]
     chapter = pages["01-autoencoders.xhtml"]
     assert "<title>\\ln p(x) \\ge \\mathcal{L}</title>" in chapter and "<script" not in chapter
     assert 'alt="A still."' in chapter and "The alternative text of a figure." in chapter
+
+
+def test_a_pdf_has_its_pictures_and_no_box_that_is_cut_from_its_code(small_book, browser, tmp_path):
+    """The file, and the page that it is printed from, laid out for paper."""
+    from dalle_edu.publish import paper
+
+    with ThreadPoolExecutor(1) as thread:  # this one has the browser of the tests already
+        made = thread.submit(paper.pdf, small_book, tmp_path / "book.pdf").result().read_bytes()
+    assert made.startswith(b"%PDF") and made.count(b"/Subtype /Image") >= 3
+    # A page of A4 without its margins is 178 mm wide.
+    browser.open((small_book / "_build" / "singlehtml" / "index.html").as_uri(), width=673)
+    browser.wait_for("document.querySelector('mjx-container svg > g')")
+    browser.page.emulate_media(media="print")
+
+    def style(selector, name):
+        return browser.value(f"getComputedStyle(document.querySelector({selector!r})).{name}")
+
+    assert style("div.highlight", "breakInside") == "avoid"
+    assert style('span[id^="document-"] + section', "breakBefore") == "page"
+    assert style("mjx-container svg > g", "stroke") == "none"
+    assert "drawing here" not in browser.page.inner_text("main")
+    assert browser.page.locator("main img[src*='ten-prompts']").count() == 1
+    assert browser.value("document.documentElement.scrollWidth") <= 673
 
 
 def test_without_sphinx_the_reader_is_told_what_to_install(monkeypatch):
