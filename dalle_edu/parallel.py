@@ -10,6 +10,7 @@ to build theirs.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable
@@ -95,6 +96,15 @@ def peak_bytes(action: Callable[[], object]) -> int:
     return most
 
 
+def start_method() -> str:
+    """How a process of this machine starts without what the caller has in memory: as a copy of one that has
+    done nothing but import the libraries, once; on Windows, which cannot copy a process, from nothing."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return "spawn"
+    multiprocessing.set_forkserver_preload(["dalle_edu.train.several", "dalle_edu.train.run"])
+    return "forkserver"
+
+
 def run_workers(function: Callable, count: int, *arguments) -> list:
     """`function(*arguments)` on `count` processes of this machine that can talk to each other, on the CPU.
 
@@ -104,7 +114,8 @@ def run_workers(function: Callable, count: int, *arguments) -> list:
     if count < 1:
         raise ReaderError(f"There must be at least one worker, not {count}.")
     with tempfile.TemporaryDirectory() as folder:
-        torch.multiprocessing.spawn(_worker, (count, Path(folder), function, arguments), nprocs=count)
+        work = (count, Path(folder), function, arguments)
+        torch.multiprocessing.start_processes(_worker, work, nprocs=count, start_method=start_method())
         return [torch.load(Path(folder) / f"{rank}.pt", weights_only=True) for rank in range(count)]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torchrun import done, losses, torchrun
+from torchrun import done, losses, several, torchrun
 from toy import TOML, trained_folder
 
 from dalle_edu.dalle import Dalle, DalleConfig
@@ -43,8 +43,8 @@ def test_four_then_two_then_one_process_have_the_curve_of_one(tmp_path, text):
     config, out = folder_with_dvae(tmp_path / "several", text)
     job = {"part": "dalle", "config": config, "out": out}
     if text == CONFIG:
-        done(torchrun(tmp_path, 4, job | {"until": 4}))
-    done(torchrun(tmp_path, 2, job | {"until": 8, "resume": text == CONFIG}))
+        several(4, job | {"until": 4})
+    several(2, job | {"until": 8, "resume": text == CONFIG})
     train_part("dalle", config, out, progress=False, resume=True)
     assert losses(out) == pytest.approx(losses(alone), abs=1e-4)
     if text == MUON:  # whose products of 16 bits make more of a rounding

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from torchrun import done, losses, torchrun
+from torchrun import losses, several
 from toy import TOML
 
 from dalle_edu.train.checkpoint import Rule
@@ -49,7 +49,7 @@ def test_a_checkpoint_that_is_written_meanwhile_is_that_of_its_step(tmp_path):
         train_part("dvae", config, tmp_path / name, progress=False, until=until, resume=until is None)
     wanted = losses(tmp_path / "at_once", "dvae")
     assert losses(tmp_path / "a", "dvae") == wanted and kept(tmp_path / "a") == [12]
-    done(torchrun(tmp_path, 2, {"part": "dvae", "config": config, "out": tmp_path / "two", "until": 7}))
+    several(2, {"part": "dvae", "config": config, "out": tmp_path / "two", "until": 7})
     assert kept(tmp_path / "two") == [7]
     train_part("dvae", config, tmp_path / "two", progress=False, resume=True)
     assert losses(tmp_path / "two", "dvae") == pytest.approx(wanted, abs=1e-4)

@@ -9,7 +9,7 @@ import tomllib
 import numpy as np
 import pytest
 import torch
-from torchrun import done, losses, torchrun
+from torchrun import losses, several, work_and_weigh
 from toy import TOML, loaded_model, noise_png, png, shard, trained_folder
 
 from dalle_edu.cli import main
@@ -83,13 +83,13 @@ def test_one_two_and_four_processes_learn_the_same_from_shards(tmp_path, tokens,
     begun = [
         job for one, two, four, fewer, data in runs for job in (four | data, fewer | data | {"until": 7})
     ]
-    done(torchrun(tmp_path, 4, *begun))
+    several(4, *begun)
     gone_on = [
         job
         for one, two, four, fewer, data in runs
         for job in (two | data, fewer | {"until": 13, "resume": True})
     ]
-    done(torchrun(tmp_path, 2, *gone_on))
+    several(2, *gone_on)
     for one, two, four, fewer, _ in runs:
         alone(**fewer, resume=True)
         curve = losses(one["out"])
@@ -100,12 +100,30 @@ def test_one_two_and_four_processes_learn_the_same_from_shards(tmp_path, tokens,
         assert record["shards"] == 9 and record["left_out"] == 0 and "pictures" not in record
 
 
+def test_the_memory_of_one_process_falls_with_their_number(tmp_path, tokens):
+    """A transformer of 13 million parameters, 210 MB to train; each process reads its part of the shards."""
+    wide = CONFIG.replace("[dalle]\nwidth = 16\ndepth = 3", "[dalle]\nwidth = 512\ndepth = 4")
+    wide = wide.replace(
+        'kind = "scenes"\nfamily = "attributes"\nlength = 40', f'kind = "shards"\npath = "{tokens}"'
+    )
+    wide = wide.replace("checkpoint_every = 2", "checkpoint_every = 100")
+    peaks = {}
+    for count in (1, 2, 4):
+        job = with_dvae(tmp_path / str(count))
+        job["config"].write_text(wide)
+        (job["out"] / "config.toml").write_text(wide)
+        several(count, job | {"until": 2}, work=work_and_weigh)
+        peaks[count] = [int((job["out"] / f"peak-{rank}").read_text()) for rank in range(count)]
+    one, two, four = peaks[1][0], max(peaks[2]), max(peaks[4])
+    assert one > 200e6 and two < 0.65 * one and four < 0.42 * one, peaks
+
+
 def test_dvae_and_clip_learn_from_shards_on_two_processes_what_they_learn_on_one(tmp_path, pictures):
     (tmp_path / "c.toml").write_text(CONFIG)
     for part in ("dvae", "clip"):
         alone(part, tmp_path / "c.toml", tmp_path / "one", sources=of(pictures))
     job = {"config": tmp_path / "c.toml", "out": tmp_path / "two"}
-    done(torchrun(tmp_path, 2, *(job | {"part": part, "sources": of(pictures)} for part in ("dvae", "clip"))))
+    several(2, *(job | {"part": part, "sources": of(pictures)} for part in ("dvae", "clip")))
     for part in ("dvae", "clip"):
         ours, theirs = losses(tmp_path / "two", part), losses(tmp_path / "one", part)
         assert ours == pytest.approx(theirs, abs=1e-4) and len(set(theirs)) == len(theirs)
