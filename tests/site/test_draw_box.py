@@ -256,6 +256,44 @@ def test_while_it_draws_the_page_answers_tokens_can_be_looked_into_and_stop_stop
     assert "–" in browser.page.locator(".samples").inner_text()  # what is not finished has no score
 
 
+def test_from_the_sentence_to_another_code_by_keyboard_alone_and_the_focus_is_never_lost(browser, page):
+    browser.open(page.as_uri(), width=390, height=844)
+    here = "document.activeElement.closest('.dalle-draw') && document.activeElement.tagName"
+    browser.key("Tab")
+    while browser.value(here) != "INPUT":
+        browser.key("Tab")
+    browser.key("Enter")
+    wait_until_drawn(browser)
+    assert browser.value(here) == "INPUT"
+    seen = set()
+    while browser.value("!document.activeElement.matches('.easel')"):
+        browser.key("Tab")
+        seen.add(browser.value(here))
+        assert None not in seen, "the focus left the box before it came to the picture"
+    browser.key("Home")
+    browser.wait_for("document.querySelector('.looking').textContent.includes('Token 1 of 16')")
+    assert browser.value("document.activeElement.matches('.easel')")
+    while browser.value("!document.activeElement.closest('.codes')"):
+        browser.key("Tab")
+        assert browser.value(here), "the focus left the box before it came to the codes"
+    browser.key("Tab")
+    browser.key("Enter")
+    wait_until_drawn(browser)
+    browser.page.wait_for_timeout(300)
+    assert browser.value("document.activeElement.closest('.codes') !== null")
+
+
+def test_a_stop_by_keyboard_leaves_the_focus_in_the_box(browser, shipped):
+    browser.open(shipped[1].as_uri())
+    set_dial(browser, "samples", 16)
+    type_and_enter(browser, "a red apple")
+    browser.wait_for("document.querySelector('.dalle-draw').dataset.state === 'drawing'", 120)
+    browser.page.get_by_role("button", name="Stop").focus()
+    browser.key("Enter")
+    wait_until_drawn(browser, 60)
+    assert browser.value("document.activeElement.textContent") == "Draw"
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_on_a_phone_it_fits_and_axe_finds_nothing_serious(browser, page, dark):
     draw_greedily(browser, page, width=390, height=844, dark=dark)

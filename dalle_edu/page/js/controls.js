@@ -26,6 +26,10 @@ export function controls(parent, kit, told, acts) {
       working = is;
       draw.setAttribute('aria-disabled', String(is));
       draw.classList.toggle('busy', is);
+      if (!is && document.activeElement === stop) {
+        // The button goes, and a reader on the keyboard should not have to begin at the top of the page.
+        draw.focus();
+      }
       stop.hidden = !is;
       bar.hidden = true;
     },
