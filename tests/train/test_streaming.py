@@ -115,8 +115,8 @@ def test_the_memory_of_one_process_falls_with_their_number(tmp_path, tokens):
         several(count, job | {"until": 2}, work=work_and_weigh)
         peaks[count] = [int((job["out"] / f"peak-{rank}").read_text()) for rank in range(count)]
     one, two, four = peaks[1][0], max(peaks[2]), max(peaks[4])
-    # Weights, gradients and moments are shared out; a gathered block and the activations are not, and how many
-    # of them meet at the highest moment differs by a block from run to run.
+    # Weights, gradients and moments are shared out; a gathered block and the activations are not, and how
+    # many of them meet at the highest moment differs by a block from run to run.
     assert one > 200e6 and one - two > 0.8 * 210e6 / 2 and one - four > 0.8 * 210e6 * 3 / 4, peaks
 
 
