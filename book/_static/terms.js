@@ -20,6 +20,7 @@ function connect(term) {
     lit = reasons.size ? partsOf(term) : [];
     lit.forEach((part) => part.classList.add('lit'));
   };
+  const show = () => lit[0]?.scrollIntoView({ block: 'nearest', inline: 'center' });
   for (const [begin, end] of [
     ['pointerenter', 'pointerleave'],
     ['focus', 'blur'],
@@ -27,16 +28,17 @@ function connect(term) {
     term.addEventListener(begin, () => {
       reasons.add(begin);
       light();
+      if (begin === 'focus') show();
     });
     term.addEventListener(end, () => {
       reasons.delete(begin);
       light();
     });
   }
-  // A finger cannot hover: a tap gives the focus, and brings a part that is out of sight to where it is seen.
+  // A finger cannot hover: a tap gives the focus, which brings a part that is out of sight to where it is seen.
   const bring = () => {
     term.focus();
-    lit[0]?.scrollIntoView({ block: 'nearest', inline: 'center' });
+    show();
   };
   term.addEventListener('click', bring);
   term.addEventListener('keydown', (event) => {

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import nbformat
 import pytest
@@ -75,11 +75,11 @@ def server(tmp_path, code):
         yield address
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):  # a kernel that is still starting can hold it up
             process.wait(timeout=15)
-        except subprocess.TimeoutExpired:  # a kernel that is still starting can hold it up
+        with suppress(ProcessLookupError):  # JupyterLab can outlive what started it
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=15)
+        process.wait(timeout=15)
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="JupyterLab is stopped by a signal to its group here")
