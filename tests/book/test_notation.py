@@ -1,4 +1,4 @@
-"""Chapters 6 to 10 and 14 use the symbols of the notation page in their formulas, and with its meanings.
+"""Chapters 1 to 10 and 14 use the symbols of the notation page in their formulas, and with its meanings.
 
 The page (book/appendix/notation.md) has tables of symbols for the whole book and one of symbols that belong
 to single chapters. A formula may use the first everywhere and the second in their chapters. Natural
@@ -15,7 +15,7 @@ BOOK = Path(__file__).parents[2] / "book"
 CHAPTERS = sorted(BOOK.glob("[0-9]*.ipynb"))
 SOLUTIONS = sorted((BOOK / "solutions").glob("*.ipynb"))
 NUMBER = {path: int(path.name[:2]) for path in CHAPTERS + SOLUTIONS}
-MINE = [path for path in CHAPTERS + SOLUTIONS if 6 <= NUMBER[path] <= 10 or NUMBER[path] == 14]
+MINE = [path for path in CHAPTERS + SOLUTIONS if 1 <= NUMBER[path] <= 10 or NUMBER[path] == 14]
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$\w])\$([^$\n]+(?:\n[^$\n]+)?)\$", re.S)
 WORDS = re.compile(r"\\(?:text|mathrm|operatorname|mathit|textrm|begin|end)\*?\s*\{[^{}]*\}")
 SYMBOL = re.compile(r"\\math(?:bf|cal|bb)\s*\{?\s*[A-Za-z]\}?|\\[A-Za-z]+|[A-Za-z]")
