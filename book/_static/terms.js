@@ -28,7 +28,9 @@ function connect(term) {
     term.addEventListener(begin, () => {
       reasons.add(begin);
       light();
-      if (begin === 'focus') show();
+      if (begin === 'focus') {
+        show();
+      }
     });
     term.addEventListener(end, () => {
       reasons.delete(begin);
