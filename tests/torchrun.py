@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from dalle_edu.files import read_history
-from dalle_edu.parallel import peak_bytes, start_method
+from dalle_edu.parallel import start_method
 from dalle_edu.train.distributed import together
 from dalle_edu.train.run import train_part
 
@@ -34,13 +34,6 @@ def work(jobs):
             )
 
 
-def work_and_weigh(jobs):
-    """The same, and beside each job's weights, for each process, the most bytes that it held at once."""
-    for job in jobs:
-        most = peak_bytes(lambda job=job: work([job]))
-        (Path(job["out"]) / f"peak-{os.environ['RANK']}").write_text(str(most))
-
-
 def torchrun(place, count, *jobs):
     """Starts `count` processes that do the jobs together, by torchrun."""
     (place / "jobs.py").write_text(SCRIPT)
@@ -60,17 +53,17 @@ def torchrun(place, count, *jobs):
     )
 
 
-def several(count, *jobs, work=work):
+def several(count, *jobs):
     """The same on copies of one process that has imported everything: seconds instead of a minute."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     torch.multiprocessing.start_processes(
-        _as_by_torchrun, (count, port, jobs, work), nprocs=count, start_method=start_method()
+        _as_by_torchrun, (count, port, jobs), nprocs=count, start_method=start_method()
     )
 
 
-def _as_by_torchrun(rank, count, port, jobs, work):
+def _as_by_torchrun(rank, count, port, jobs):
     told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
     told |= {
         "TORCHELASTIC_RUN_ID": "test",
