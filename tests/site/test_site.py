@@ -210,7 +210,7 @@ def test_no_page_has_a_serious_fault_for_those_who_use_other_senses(site, browse
     found = {}
     for page in pages:
         browser.open(page.as_uri(), width=1280, dark=dark)
-        # A busy machine is asked while colours are still on their way from light to dark: at once they are there.
+        # On a busy machine colours would still be on their way from light to dark.
         browser.page.add_style_tag(content="* { transition: none !important; }")
         for fault in Axe().run(browser.page).response["violations"]:
             if fault["impact"] in ("serious", "critical"):
