@@ -13,7 +13,6 @@ changes from line to line.
 import argparse
 import json
 import math
-import platform
 import time
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import torch
 
 from dalle_edu.autoencoder import fit, psnr, reconstruct
 from dalle_edu.data import EmojiPictures
+from dalle_edu.machine.processor import machine
 from dalle_edu.train.loop import write_text
 from dalle_edu.vqvae import VQVAE, VQVAEConfig, codebook_usage, perplexity
 
@@ -87,9 +87,7 @@ def main():
         ]
         rows.append({"start": kind, "decay": decay, "revive_below": revive_below, "seeds": seeds})
         print(kind, decay, revive_below, [(s["in_use"], round(s["perplexity"])) for s in seeds], flush=True)
-        threads = torch.get_num_threads()
-        machine = f"{platform.machine()} CPU, {threads} thread(s), torch {torch.__version__}"
-        about = {"steps": chosen.steps, "seconds": round(time.perf_counter() - started), "machine": machine}
+        about = {"steps": chosen.steps, "seconds": round(time.perf_counter() - started), "machine": machine()}
         write_text(chosen.out, json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
 
 

@@ -11,7 +11,6 @@ beta sigma^2.
 
 import argparse
 import json
-import platform
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import torch
 
 from dalle_edu.autoencoder import AutoencoderConfig, fit, principal_components, psnr, reconstruct
 from dalle_edu.data import EmojiPictures
+from dalle_edu.machine.processor import machine
 from dalle_edu.train.loop import write_text
 from dalle_edu.vae import VariationalAutoencoder, active_numbers
 
@@ -56,9 +56,7 @@ def main():
             rule = int((variances > beta * sigmas[0] ** 2).sum())
             rows.append({"beta": beta, "steps": steps, "rule": rule, "seeds": list(seeds)})
             print(beta, steps, "rule", rule, "in use", [seed["in_use"] for seed in seeds], flush=True)
-        threads = torch.get_num_threads()
-        machine = f"{platform.machine()} CPU, {threads} thread(s), torch {torch.__version__}"
-        about = {"seconds": round(time.perf_counter() - started), "machine": machine}
+        about = {"seconds": round(time.perf_counter() - started), "machine": machine()}
         write_text(chosen.out, json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
 
 

@@ -14,7 +14,6 @@ arXiv 1706.08500), 1,000 drawings against 1,181.
 
 import argparse
 import json
-import platform
 import time
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from dalle_edu.autoencoder import (
 )
 from dalle_edu.data import EmojiPictures
 from dalle_edu.drawing import load
+from dalle_edu.machine.processor import machine
 from dalle_edu.train.loop import write_text
 from dalle_edu.vae import VariationalAutoencoder
 
@@ -160,9 +160,7 @@ def main():
             rows.setdefault(name, []).append(measure(model, judge, pictures, unseen, known))
             print(seed, name, {key: round(value, 2) for key, value in rows[name][-1].items()}, flush=True)
         about["seconds"] = round(time.perf_counter() - started)
-        about["machine"] = (
-            f"{platform.machine()} CPU, {torch.get_num_threads()} thread(s), torch {torch.__version__}"
-        )
+        about["machine"] = machine()
         write_text(chosen.out, json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
 
 

@@ -10,7 +10,6 @@ Chapter 5's small network from noise, three seeds, with KL weight 0, the tempera
 
 import argparse
 import json
-import platform
 import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import torch
 
 from dalle_edu.data import EmojiPictures
 from dalle_edu.dvae import DiscreteVAE, DiscreteVAEConfig, peak_signal_to_noise
+from dalle_edu.machine.processor import machine
 from dalle_edu.train.loop import Run, TrainingConfig, cosine, train, write_text
 
 OUT = Path(__file__).with_name("05-starved.json")
@@ -69,9 +69,7 @@ def main():
     for seed in range(chosen.seeds):
         curves.append(run(pictures, unseen, chosen.steps, seed))
         print(seed, curves[-1], flush=True)
-        threads = torch.get_num_threads()
-        machine = f"{platform.machine()} CPU, {threads} thread(s), torch {torch.__version__}"
-        about = {"steps": chosen.steps, "seconds": round(time.perf_counter() - started), "machine": machine}
+        about = {"steps": chosen.steps, "seconds": round(time.perf_counter() - started), "machine": machine()}
         write_text(chosen.out, json.dumps({"about": about, "curves": curves}, indent=1) + "\n")
 
 

@@ -9,7 +9,6 @@ hundredth of a decibel, printed), and NAME.json with the curve of its training.
 
 import argparse
 import json
-import platform
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import torch
 
 from dalle_edu.autoencoder import Autoencoder, AutoencoderConfig, fit, psnr, reconstruct
 from dalle_edu.data import EmojiPictures
+from dalle_edu.machine.processor import machine
 from dalle_edu.train.loop import load_weights, write_tensors, write_text
 from dalle_edu.vae import VariationalAutoencoder, gaussian_kl
 from dalle_edu.vqvae import VQVAE, VQVAEConfig, codebook_usage, perplexity
@@ -92,9 +92,7 @@ def train(name: str) -> None:
         "seconds": round(seconds),
     }
     about |= {
-        "machine": f"{platform.machine()} CPU, {torch.get_num_threads()} thread(s), torch {torch.__version__}"
-    }
-    about |= {
+        "machine": machine(),
         "parameters": sum(p.numel() for p in model.parameters()),
         "lost_in_16_bits": lost,
         "curve": curve,

@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).parent / "site"))
 
 SITE = Path(__file__).parents[1] / "book" / "_build" / "html"
 WIDTHS = {"desktop": (1280, 800), "phone": (390, 844)}
-SERIOUS = ("serious", "critical")
 
 
 def pages(site: Path, only: str = "*.html") -> list[Path]:
@@ -28,25 +27,19 @@ def pages(site: Path, only: str = "*.html") -> list[Path]:
 
 def faults(browser, page: Path) -> list[tuple[str, str, str]]:
     """The serious faults of one page: (rule, where it was seen, the element)."""
-    from axe_playwright_python.sync_playwright import Axe
-
     found = []
     for device, (width, height) in WIDTHS.items():
         browser.open(page.as_uri(), width=width, height=height)
         browser.wait_for(
             "!window.MathJax || !MathJax.startup || MathJax.startup.promise.then(() => true)", 60
         )
-        # A colour that is still on its way from the light to the dark is nobody's.
-        browser.page.add_style_tag(content="* { transition: none !important; }")
         browser.value("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         for theme in ("light", "dark"):
             browser.page.emulate_media(color_scheme=theme)
             browser.wait_for(f"document.documentElement.dataset.theme === '{theme}'")
-            told = Axe().run(browser.page, options={"resultTypes": ["violations"]}).response
             found += [
                 (fault["id"], f"{device}, {theme}", node["html"][:200])
-                for fault in told["violations"]
-                if fault["impact"] in SERIOUS
+                for fault in browser.serious_faults()
                 for node in fault["nodes"]
             ]
     return found

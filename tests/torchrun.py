@@ -25,13 +25,8 @@ def work(jobs):
     """What each process does: the jobs, one after the other."""
     with together("cpu"):
         for job in jobs:
-            train_part(
-                job["part"],
-                Path(job["config"]),
-                Path(job["out"]),
-                progress=False,
-                **{name: value for name, value in job.items() if name not in ("part", "config", "out")},
-            )
+            job = dict(job)  # a copy, without what it gives away
+            train_part(job.pop("part"), job.pop("config"), Path(job.pop("out")), progress=False, **job)
 
 
 def torchrun(place, count, *jobs):
@@ -65,12 +60,7 @@ def several(count, *jobs):
 
 def _as_by_torchrun(rank, count, port, jobs):
     told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
-    told |= {
-        "TORCHELASTIC_RUN_ID": "test",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": port,
-        "OMP_NUM_THREADS": 1,
-    }
+    told |= {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in told.items()})
     work(jobs)
 

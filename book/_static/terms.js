@@ -28,15 +28,13 @@ function connect(term) {
     term.addEventListener(begin, () => {
       reasons.add(begin);
       light();
-      if (begin === 'focus') {
-        show();
-      }
     });
     term.addEventListener(end, () => {
       reasons.delete(begin);
       light();
     });
   }
+  term.addEventListener('focus', show); // after it was lit
   // A finger cannot hover: a tap gives the focus, which brings a part that is out of sight to where it is seen.
   const bring = () => {
     term.focus();

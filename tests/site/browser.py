@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
@@ -98,6 +99,13 @@ class Browser:
         element.evaluate("e => e.scrollIntoView({block: 'center'})")
         box = element.bounding_box()
         return box["x"] + across * box["width"], box["y"] + down * box["height"]
+
+    def serious_faults(self, context=None):
+        """What axe calls serious or critical in the page, or in what the selector `context` names."""
+        # On a busy machine colours would still be on their way from light to dark.
+        self.page.add_style_tag(content="* { transition: none !important; }")
+        found = Axe().run(self.page, context=context).response["violations"]
+        return [fault for fault in found if fault["impact"] in ("serious", "critical")]
 
     def screenshot(self, path, whole=False):
         self.page.screenshot(path=os.fspath(path), full_page=whole)

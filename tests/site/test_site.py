@@ -202,20 +202,15 @@ def test_the_sites_address_follows_from_the_repositorys(monkeypatch, repository,
 @pytest.mark.parametrize("dark", [False, True])
 def test_no_page_has_a_serious_fault_for_those_who_use_other_senses(site, browser, dark):
     """axe on every page, in the dark on those of each kind; what it calls serious or critical."""
-    from axe_playwright_python.sync_playwright import Axe
-
     kinds = [site / f"{name}.html" for name in ("index", "01-autoencoders", "appendix/notation")]
     pages = kinds if dark else sorted(page for page in site.rglob("*.html") if "_static" not in page.parts)
     assert len(pages) >= 3
     found = {}
     for page in pages:
         browser.open(page.as_uri(), width=1280, dark=dark)
-        # On a busy machine colours would still be on their way from light to dark.
-        browser.page.add_style_tag(content="* { transition: none !important; }")
-        for fault in Axe().run(browser.page).response["violations"]:
-            if fault["impact"] in ("serious", "critical"):
-                where = found.setdefault((fault["id"], fault["help"]), {})
-                where[page.relative_to(site).as_posix()] = fault["nodes"][0]["html"][:200]
+        for fault in browser.serious_faults():
+            where = found.setdefault((fault["id"], fault["help"]), {})
+            where[page.relative_to(site).as_posix()] = fault["nodes"][0]["html"][:200]
     assert not found, found
 
 
