@@ -16,3 +16,13 @@ def empty_and_crash_are_told_apart(check):
 
     assert "still to be written" in check(empty).message
     assert "raised TypeError" in check(lambda: None).message
+
+
+def stub_is_no_traceback(check):
+    """A stub fails with the name of its error; an answer that gives nothing fails."""
+
+    def stub(*_):
+        raise NotImplementedError
+
+    assert "NotImplementedError" in check(stub).message
+    assert not check(lambda *_: None)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from answers import is_named
 
 from dalle_edu import vae
 from dalle_edu.exercises.vae import check_fine_share, check_free_nats, check_kl, check_reparameterise
@@ -76,9 +77,7 @@ def test_a_right_answer_passes(check, answer):
 
 @pytest.mark.parametrize("check, answer, words", WRONG)
 def test_a_wrong_answer_is_told_what_is_wrong(check, answer, words):
-    verdict = check(answer)
-    assert not verdict
-    assert words in verdict.message, verdict
+    is_named(check, answer, words)
 
 
 def test_an_answer_not_yet_written_ends_in_a_sentence():
