@@ -60,7 +60,7 @@ def hand_in(course, student, answers):
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     course = tmp_path_factory.mktemp("teacher") / "course"
-    write_course([CHAPTER], course, seconds=4)
+    write_course([CHAPTER], course, seconds=8)
     nbgrader(course, "generate_assignment", NAME, "--create")
     hand_in(course, "ada", ANSWERS)
     wrong = "def my_perplexity(tokens, vocabulary):\n    return float(vocabulary)"
@@ -93,7 +93,7 @@ def test_feedback_says_what_was_wrong_with_each_answer(course):
     def feedback(student):
         return (course / "feedback" / student / NAME / f"{NAME}.html").read_text(encoding="utf-8")
 
-    assert "longer than 4 seconds" in feedback("eve")
+    assert "longer than 8 seconds" in feedback("eve")
     assert "This cell was not run" in feedback("eve")
     assert "uses exec" in feedback("eve") or "uses open" in feedback("eve")
     assert "NotImplementedError" in feedback("tom")
