@@ -18,6 +18,7 @@ from torch import nn
 from dalle_edu.configs import Config
 from dalle_edu.dalle import Dalle, DalleConfig
 from dalle_edu.dvae import DiscreteVAE
+from dalle_edu.machine.columns import columns
 from dalle_edu.masks import mask_entries
 from dalle_edu.reranking import ClipConfig, PictureClip
 
@@ -141,17 +142,14 @@ def _convolution_flops(module: nn.Module, config: Config) -> int:
 
 def table(config: Config) -> str:
     """The parts as text, with totals and the memory that training takes."""
-    rows = parts(config)
-    width = max(len(row.name) for row in rows)
-    lines = [f"{'':{width}}  {'parameters':>15}  {'GFLOPs a picture':>16}"]
-    lines += [f"{row.name:{width}}  {row.parameters:15,}  {row.flops / 1e9:16,.2f}" for row in rows]
+    rows, stages = parts(config), []
     for stage in ("dVAE", "DALL·E"):
-        of_stage = [row for row in rows if row.name.startswith(stage)]
-        parameters, flops = sum(r.parameters for r in of_stage), sum(r.flops for r in of_stage)
-        lines.append(f"{stage + ', all':{width}}  {parameters:15,}  {flops / 1e9:16,.2f}")
+        own = [row for row in rows if row.name.startswith(stage)]
+        stages.append(Part(f"{stage}, all", sum(r.parameters for r in own), sum(r.flops for r in own)))
     total = sum(row.parameters for row in rows)
-    ranking = clip_parts(config.clip, config.tokenizer.vocabulary)
-    lines += [f"{row.name:{width}}  {row.parameters:15,}  {row.flops / 1e9:16,.2f}" for row in ranking]
+    rows += stages + clip_parts(config.clip, config.tokenizer.vocabulary)
+    cells = [[row.name, f"{row.parameters:,}", f"{row.flops / 1e9:,.2f}"] for row in rows]
+    lines = [columns(["", "parameters", "GFLOPs a picture"], cells)]
     lines.append(f"memory: {total * 4 / 1e9:.2f} GB of weights in 32 bits, {total * 2 / 1e9:.2f} GB in 16;")
     lines.append(f"        {total * 16 / 1e9:.2f} GB to train in 32 bits with AdamW, activations apart")
     c = config.dalle

@@ -11,7 +11,7 @@ BESIDE_CHAPTERS = {"__init__", "__main__", "cli", "errors", "files"}
 
 # From the ground up: a module uses its own floor and those below. The longest name that fits decides.
 FLOORS = [
-    ["errors", "files", "configs.checked", "machine.workers", "machine.processor"],
+    ["errors", "files", "configs.checked", "machine.workers", "machine.processor", "machine.columns"],
     [  # the chapters' models: of nothing but tensors
         "autoencoder", "vae", "vqvae", "gumbel", "dvae", "tokens", "masks", "machine.bands", "sparse",
         "transformer", "dalle", "sampling", "reranking",

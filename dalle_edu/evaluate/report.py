@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-LONGEST = 110  # characters a line
+from dalle_edu.machine.columns import columns
 
 
 def wilson(right: float, of: int) -> tuple[float, float]:
@@ -29,20 +24,8 @@ def rate(counts: list[int]) -> str:
     return f"{counts[0] / counts[1]:.0%} ({100 * low:.0f}-{100 * high:.0f})"
 
 
-def _columns(heads: list[str], rows: list[list[str]]) -> str:
-    """A table as text: what a row is about to the left, its figures to the right."""
-    columns = Table(box=None, pad_edge=False)
-    for at, head in enumerate(heads):
-        columns.add_column(head, justify="right" if at else "left", no_wrap=True)
-    for row in rows:
-        columns.add_row(*map(escape, row))
-    console = Console(file=io.StringIO(), width=LONGEST, color_system=None, highlight=False)
-    console.print(columns)
-    return console.file.getvalue().rstrip("\n")
-
-
 def table(figures: dict) -> str:
-    """All figures as text, lines of at most LONGEST characters. In brackets stand 95 % intervals (Wilson)."""
+    """All figures as text, lines of at most 110 characters. In brackets stand 95 % intervals (Wilson)."""
     r = figures["reconstruction"]
     lines = [
         f"dVAE     test emoji {r['emoji_decibels']:.2f} dB, scenes {r['scenes_decibels']:.2f} dB, "
@@ -73,7 +56,7 @@ def table(figures: dict) -> str:
         single, careful, chance, ceiling = (row[k]["all"] for k in ("single", "careful", "chance", "ceiling"))
         rows.append([name, *map(rate, [single, careful, *best, chance, ceiling])])
     heads = ["", "1 sample", "1, careful", *(f"best of {n}" for n in numbers), "chance", "ceiling"]
-    lines.append(_columns(heads, rows))
+    lines.append(columns(heads, rows))
     for n in numbers:
         lines += ["", f"best of {n} by CLIP, beside what it chose from:"]
         best = {name: row["best"][n] for name, row in families.items()}
@@ -81,14 +64,14 @@ def table(figures: dict) -> str:
             [name, str(b["captions"]), *(rate(b[key]) for key in ("drawn", "right", "possible"))]
             for name, b in best.items()
         ]
-        lines.append(_columns(["", "captions", "all samples", "chosen", "one is right"], rows))
+        lines.append(columns(["", "captions", "all samples", "chosen", "one is right"], rows))
     lines += ["", "one sample, each property by itself:"]
     rows = []
     for name, row in families.items():
         for key in list(row["single"])[1:]:
             cells = (row[kind].get(key, [0, 0]) for kind in ("single", "careful", "chance", "ceiling"))
             rows.append([f"{name}: {key}", *map(rate, cells)])
-    lines.append(_columns(["", "1 sample", "1, careful", "chance", "ceiling"], rows))
+    lines.append(columns(["", "1 sample", "1, careful", "chance", "ceiling"], rows))
     if families:
         lines += ["", "energy of fine detail, against real pictures of the same captions:"]
     for name, row in families.items():
