@@ -22,6 +22,7 @@ from dalle_edu.evaluate.figures import (
     held_out,
     parse_best,
     verdicts,
+    write,
 )
 from dalle_edu.evaluate.report import rate, table, wilson
 
@@ -182,6 +183,16 @@ def test_interrupted_it_keeps_what_is_finished_and_says_so(monkeypatch):
     figures = evaluate(loaded_model(), samples=2, best="2")
     assert list(figures["families"]) == ["attributes", "objects"] and figures["interrupted"]
     assert "Interrupted" in table(figures)
+
+
+def test_one_caption_a_family_is_measured_too_and_where_there_is_no_other_there_is_no_chance(tmp_path):
+    figures = evaluate(loaded_model(), samples=1, best="2")
+    write(figures, tmp_path / "figures.json")
+    assert json.loads((tmp_path / "figures.json").read_text(encoding="utf-8")) == figures
+    for row in figures["families"].values():
+        assert row["single"]["all"][1] == 1 and row["chance"]["all"][1] == 0
+    rows = [line for line in table(figures).splitlines() if line.startswith(tuple(evaluation.FAMILIES))]
+    assert sum(" - " in line for line in rows) >= len(evaluation.FAMILIES)
 
 
 def test_the_command_refuses_what_best_cannot_be_before_it_loads_a_model(capsys):

@@ -137,10 +137,15 @@ def test_an_error_is_raised_where_its_result_would_have_come_and_ends_the_others
 
 
 def test_ctrl_c_ends_all_workers_at_once():
+    def task(piece):
+        if piece == 0:
+            time.sleep(0.3)  # until the main thread waits
+            _thread.interrupt_main()
+        endless(piece)
+
     start = time.monotonic()
-    threading.Timer(0.3, _thread.interrupt_main).start()
     with pytest.raises(KeyboardInterrupt):
-        list(in_order(endless, range(9), 3))
+        list(in_order(task, range(9), 3))
     assert time.monotonic() - start < 10
 
 
