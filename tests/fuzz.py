@@ -305,14 +305,13 @@ class Fuzz:
             "--resume", "--device", "nowhere", "0", "-1", "nan", "1e-99", "toy", "folder:", "emoji:x",
             str(self.place / "a.png"), "--", "",
         ]  # fmt: skip
-        # Nothing that would work for long: names of models and data are of such as are not there.
-        arguments = [
-            rng.choice(words) if rng.random() < 0.8 else text(rng, 6) for _ in range(rng.randint(1, 6))
-        ]
-        if arguments[0] in ("draw", "evaluate"):
-            arguments += ["--model", "nowhere"]
-        if arguments[0] == "train":
-            arguments += ["--data", "folder:nowhere", "--out", str(self.place / "new")]
+        # Nothing that would work for long: wherever a command is named, its model and data are not there.
+        elsewhere = {
+            "draw": ["--model", "nowhere"], "evaluate": ["--model", "nowhere"],
+            "train": ["--data", "folder:nowhere", "--out", str(self.place / "new")],
+        }  # fmt: skip
+        chosen = [rng.choice(words) if rng.random() < 0.8 else text(rng, 6) for _ in range(rng.randint(1, 6))]
+        arguments = [part for word in chosen for part in (word, *elsewhere.get(word, ()))]
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
