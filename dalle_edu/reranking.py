@@ -21,6 +21,8 @@ from dalle_edu.configs.checked import Count, checked
 from dalle_edu.errors import ReaderError
 from dalle_edu.tokens import CaptionTokenizer
 
+ALL = slice(None)  # rows of a batch
+
 
 @checked("clip")
 class ClipConfig:
@@ -118,22 +120,30 @@ class PictureClip(nn.Module):
 
     @staticmethod
     def compare(
-        pictures: Tensor, texts: Tensor, scale: Tensor, others: Tensor | None, counts: Tensor | None
+        pictures: Tensor,
+        texts: Tensor,
+        scale: Tensor,
+        others: Tensor | None,
+        counts: Tensor | None,
+        rows: slice = ALL,
     ) -> dict[str, Tensor]:
-        """`loss` from the embeddings of its arguments."""
+        """`loss` from the embeddings of its arguments. Of some `rows` of the batch: what they add to it, so
+        that slices which make up the batch have its loss and accuracy as their sums."""
         from open_clip.loss import ClipLoss
 
-        right = torch.arange(len(pictures), device=pictures.device)
-        accuracy = ((pictures @ texts.T).argmax(1) == right).float().mean()
-        if others is None:
+        n = len(pictures)
+        right = torch.arange(n, device=pictures.device)[rows]
+        accuracy = ((pictures[rows] @ texts.T).argmax(1) == right).sum() / n
+        if others is None and rows == ALL:
             return {"loss": ClipLoss()(pictures, texts, scale), "accuracy": accuracy}
-        by_text = scale * texts @ torch.cat((pictures, others)).T  # (batch, batch + M)
-        if counts is not None:
-            kept = F.pad(counts, (len(pictures), 0), value=True)
+        by_picture = scale * pictures[rows] @ texts.T
+        among = pictures if others is None else torch.cat((pictures, others))
+        by_text = scale * texts[rows] @ among.T  # (rows, batch + M)
+        if others is not None and counts is not None:
+            kept = F.pad(counts, (n, 0), value=True)
             by_text = by_text.masked_fill(~kept, -math.inf)
-        by_picture = scale * pictures @ texts.T
-        loss = (F.cross_entropy(by_picture, right) + F.cross_entropy(by_text, right)) / 2
-        return {"loss": loss, "accuracy": accuracy}
+        both = [F.cross_entropy(logits, right, reduction="sum") for logits in (by_picture, by_text)]
+        return {"loss": (both[0] + both[1]) / (2 * n), "accuracy": accuracy}
 
     @torch.inference_mode()
     def scores(self, images: Tensor, text: Tensor, batch: int = 64) -> Tensor:

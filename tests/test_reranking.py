@@ -79,6 +79,24 @@ def test_pictures_that_no_text_wants_stand_beside_the_right_one_where_a_text_loo
     assert none.item() == pytest.approx(clip.loss(images, text)["loss"].item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_slices_of_a_batch_add_up_to_its_loss_its_accuracy_and_its_gradient(spoilt):
+    """Of 7 pairs, in slices of 3, 3, 1 and none."""
+    generator = torch.Generator().manual_seed(2)
+    ours = F.normalize(torch.randn(3, 7, 4, generator=generator), dim=-1).requires_grad_()
+    counts = torch.tensor([True, False, True, True, True, False, True])
+    more = (ours[2], counts) if spoilt else (None, None)
+    scale = torch.tensor(9.0)
+    whole = PictureClip.compare(ours[0], ours[1], scale, *more)
+    rows = [slice(start, min(7, start + 3)) for start in (0, 3, 6, 7)]
+    pieces = [PictureClip.compare(ours[0], ours[1], scale, *more, part) for part in rows]
+    for name in ("loss", "accuracy"):
+        assert sum(piece[name].item() for piece in pieces) == pytest.approx(whole[name].item(), rel=1e-5)
+    (wanted,) = torch.autograd.grad(whole["loss"], ours, retain_graph=True)
+    (found,) = torch.autograd.grad(sum(piece["loss"] for piece in pieces), ours)
+    torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-4)
+
+
 def test_the_learned_scale_starts_at_1_over_0_07_and_stops_at_100(clip):
     images, text = pairs()
     assert clip(images, text)[2].item() == pytest.approx(1 / 0.07, rel=1e-4)

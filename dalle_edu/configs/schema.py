@@ -203,6 +203,12 @@ def _sizes_fit(config: Config) -> None:
             raise ReaderError(
                 f"{one} is {brief(ours)}, but {other} is {brief(theirs)}: leave the former out."
             )
+    if config.clip_training is not None and config.clip_training.accumulate > 1:
+        raise ReaderError(
+            f"accumulate in [clip.training] is {config.clip_training.accumulate}, but CLIP compares all of a "
+            "batch with all of it, so it cannot be worked off in pieces: leave it out, and take more "
+            "processes or a smaller batch_size where memory is short."
+        )
     crop, shift = config.dvae_recipe.crop, config.clip_recipe.shift
     if crop % dvae.downsampling or crop > dvae.image_size:
         raise ReaderError(

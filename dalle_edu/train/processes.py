@@ -8,6 +8,8 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.tensor import DTensor, Partial, Shard
 
 Result = TypeVar("Result")
 
@@ -61,6 +63,18 @@ def of_all(tensor: Tensor) -> Tensor:
     parts = [torch.empty_like(tensor) for _ in range(count())]
     dist.all_gather(parts, tensor.contiguous())
     return torch.cat(parts)
+
+
+def everyone(device: torch.device) -> DeviceMesh | None:
+    """All processes in a row, as PyTorch's tensors of several devices want to be told; alone, None."""
+    return init_device_mesh(device.type, (count(),)) if count() > 1 else None
+
+
+def of_all_with_gradient(tensor: Tensor, mesh: DeviceMesh) -> Tensor:
+    """`of_all`, through which gradients come back: what all processes together have for the rows of one."""
+    return DTensor.from_local(tensor, mesh, [Shard(0)], run_check=False).full_tensor(
+        grad_placements=[Partial()]
+    )
 
 
 def any_says(yes: bool, device: torch.device) -> bool:

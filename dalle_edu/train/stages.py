@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 from tqdm.auto import tqdm
 
 from dalle_edu.dalle import Dalle, DalleConfig, with_noise, without_some_captions
@@ -27,6 +28,7 @@ from dalle_edu.tokens import CaptionTokenizer, encode_with_dropout
 from dalle_edu.train.appearance import learn_from_appearance
 from dalle_edu.train.config import ClipRecipe, DalleRecipe, DvaeRecipe
 from dalle_edu.train.loop import cosine
+from dalle_edu.train.processes import count, everyone, of_all_with_gradient, rank
 
 START = 4_000  # so many pictures are looked at for a first codebook of patches
 
@@ -41,8 +43,8 @@ class Stage:
     processes see what one sees, and each takes its slice of it. `compute(model, seen, step, generator)` gives
     the parts of the loss by name, of which "loss" is minimised. Where a part is a mean over something that a
     slice may have more of than another, `weigh(parts, whole, own)` says how much a slice counts. Where
-    `compute` draws noise, `noise(n)` says how many numbers it draws for n items. Where all of a batch is
-    compared with all of it, as CLIP does, nothing can be split, and each process computes the whole.
+    `compute` draws noise, `noise(n)` says how many numbers it draws for n items. Without `splits`, `compute`
+    is given the whole batch on each process and takes its slice by itself: CLIP compares all with all.
 
     Where batches come out of shards, `stream` is what reads them; with `own`, `batch` gives this process's
     slice alone (`streaming.py`).
@@ -118,10 +120,34 @@ def clip_stage(
         text = tokenizer.encode(captions, clip.config.text_length, cut=True)
         return clip_batch(clip, data.images(indices), text, recipe, generator)
 
+    mesh = everyone(device_of(clip))
+
     def compute(model: nn.Module, seen: tuple[Tensor, ...], step: int, generator: torch.Generator):
-        return model.loss(*seen)
+        return model.loss(*seen) if mesh is None else clip_loss_together(model, seen, mesh)
 
     return Stage(clip, batch, _as_drawn, compute, splits=False)
+
+
+def clip_loss_together(
+    model: PictureClip, seen: tuple[Tensor, ...], mesh: DeviceMesh
+) -> Mapping[str, Tensor]:
+    """CLIP's loss of the whole batch `seen`, of which each process embeds its slice of pictures, texts and
+    spoilt copies, and compares these with the embeddings of all. The mean over processes is what one process
+    computes, and so is the mean of the gradients.
+
+    A batch is as long as it has different captions, so slices may differ by some rows. What is sent must not:
+    a short slice is filled up with the last pair, whose copies are cut off behind the gathered rows.
+    """
+    n, processes = len(seen[0]), count()
+    size = -(-n // processes)
+    own = (torch.arange(size, device=seen[0].device) + rank() * size).clamp_max(n - 1)
+    images, text, *wrong = seen
+    pictures, texts, scale = model(images[own], text[own])
+    others = [model.embed_pictures(wrong[0][own])] if wrong else []
+    pictures, texts, *others = (of_all_with_gradient(e, mesh)[:n] for e in (pictures, texts, *others))
+    rows = slice(min(n, rank() * size), min(n, (rank() + 1) * size))
+    parts = model.compare(pictures, texts, scale, *(others or [None]), *(wrong[1:] or [None]), rows)
+    return {name: part * processes for name, part in parts.items()}
 
 
 def clip_batch(

@@ -1,8 +1,8 @@
 """Stages whose batches come out of shards: the same models, the same losses, and nothing held but a buffer.
 
 Each process reads its own shards (`data/stream.py`). The dVAE keeps to its slice of a batch. Tokens are
-small, and CLIP compares all with all, so of these each process gets the slices of all, and everything after
-that is what it is for data in memory.
+small, and CLIP looks for captions that come twice in all of a batch and spoils pictures by others of it, so
+of these each process gets the slices of all, and everything after that is what it is for data in memory.
 """
 
 from __future__ import annotations

@@ -74,6 +74,7 @@ def test_an_unknown_name_lists_the_known_ones():
     ("patch_codebook = true", 'patch_codebook = "yes"', "true or false"),
     ("patch_codebook = true", "patch_codebook = true\ncrop = 6", r"crop in \[dvae\] is 6"),
     ("text_heads = 2", "text_heads = 2\nshift = 99", r"shift in \[clip\] is 99"),
+    ("[clip.training]", "[clip.training]\naccumulate = 2", r"accumulate in \[clip.training\] is 2.*all of "),
     ("text_heads = 2", "text_heads = 2\ntogether = 2", "together in .clip. is 2; it must be a share"),
     ("text_heads = 2", "text_heads = 2\nspoilt = 1", "spoilt in .clip. is 1; it must be true or false"),
     ("text_heads = 2", "text_heads = 2\ndata = 'emoji'", r"write \[\[clip.data\]\]"),
