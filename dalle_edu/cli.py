@@ -26,6 +26,27 @@ ModelOption = Annotated[
     str, typer.Option("--model", help="A shipped model's name, or a folder that `train` wrote.")
 ]
 
+
+def a_path(text: str | Path) -> Path:
+    """A path that a reader typed: `~` is the home folder, and nothing is no path (a shell's variable that was
+    never set, most often), not the folder in which one stands."""
+    from dalle_edu.files import readers_path
+
+    if not str(text).strip():
+        raise typer.BadParameter("it is empty; name a file or a folder ('.' for this one)")
+    return readers_path(text)
+
+
+def path_option(help: str):
+    """A typer option that takes a path."""
+    return typer.Option(help=help, parser=a_path, metavar="PATH")
+
+
+def path_argument(help: str):
+    """A typer argument that takes a path."""
+    return typer.Argument(help=help, parser=a_path)
+
+
 WorkersOption = Annotated[
     int | None,
     typer.Option(help="How many cores share the work (DALLE_EDU_WORKERS says so for every command)."),
@@ -44,9 +65,9 @@ def draw(
         float, typer.Option(help="Above 1: closer to the caption; for models trained with caption_dropout.")
     ] = 1.0,
     model: ModelOption = "picturebook",
-    start: Annotated[Path | None, typer.Option(help="A picture to begin with.")] = None,
+    start: Annotated[Path | None, path_option("A picture to begin with.")] = None,
     keep_rows: Annotated[int, typer.Option(help="How many rows of its tokens to keep.")] = 0,
-    out: Annotated[Path, typer.Option(help="The PNG file to write.")] = Path("drawing.png"),
+    out: Annotated[Path, path_option("The PNG file to write.")] = Path("drawing.png"),
     workers: WorkersOption = None,
 ) -> None:
     """Draw pictures for a sentence, ranked by CLIP, into one PNG."""
@@ -87,7 +108,7 @@ def draw(
 def train(
     part: Annotated[str, typer.Argument(help="dvae, clip or dalle, in this order.")],
     config: Annotated[str, typer.Option(help="A shipped configuration's name, or a TOML file.")],
-    out: Annotated[Path, typer.Option(help="The folder of the model; all its parts go into one.")],
+    out: Annotated[Path, path_option("The folder of the model; all its parts go into one.")],
     data: Annotated[
         list[str] | None, typer.Option(help="emoji, scenes[:FAMILY], folder:PATH or shards:PATH.")
     ] = None,
@@ -118,7 +139,7 @@ def train(
 @app.command()
 def evaluate(
     model: ModelOption = "picturebook",
-    out: Annotated[Path | None, typer.Option(help="A JSON file for the figures.")] = None,
+    out: Annotated[Path | None, path_option("A JSON file for the figures.")] = None,
     samples: Annotated[int, typer.Option(help="Captions of each family to draw.")] = 64,
     best: Annotated[
         str, typer.Option(help="Best of how many samples: 8,64:16 is best of 8, and of 64 for 16 captions.")
@@ -171,7 +192,7 @@ app.add_typer(shards, name="shards")
 @shards.command("make")
 def make(
     source: Annotated[str, typer.Argument(help="A folder, a CSV or JSONL table, emoji, scenes[:FAMILY].")],
-    out: Annotated[Path, typer.Argument(help="The folder for the shards; it must hold none yet.")],
+    out: Annotated[Path, path_argument("The folder for the shards; it must hold none yet.")],
     tokens: Annotated[
         str | None, typer.Option(help="Write tokens of this model's dVAE in place of pictures.")
     ] = None,
@@ -207,7 +228,7 @@ def doctor() -> None:
 @app.command()
 def export(
     model: Annotated[str, typer.Argument(help="A shipped model's name, or a folder that `train` wrote.")],
-    out: Annotated[Path, typer.Argument(help="The folder for the page.")],
+    out: Annotated[Path, path_argument("The folder for the page.")],
 ) -> None:
     """Write a model as a web page that draws, with a server or without: open its index.html."""
     from dalle_edu.drawing import load
@@ -219,7 +240,7 @@ def export(
 
 @app.command()
 def course(
-    out: Annotated[Path, typer.Argument(help="The folder to make; it must not hold anything yet.")],
+    out: Annotated[Path, path_argument("The folder to make; it must not hold anything yet.")],
     solutions: Annotated[
         bool, typer.Option("--solutions", help="Add a folder for the teacher: grader, solutions, exam.")
     ] = False,

@@ -40,7 +40,7 @@ def find_config(name: str | Path) -> Path:
     Raises ReaderError where there is none.
     """
     path = Path(name)
-    shipped = FOLDER / path.with_suffix(".toml").name
+    shipped = FOLDER / f"{path.stem}.toml"
     if path.suffix != ".toml":
         if str(name) not in config_names():
             raise unknown_name("configuration", str(name), config_names())
