@@ -366,15 +366,15 @@ def sound_tar(png: bytes) -> bytes:
     return file.getvalue()
 
 
-def run(cases: int, seed: int, place: Path, only: int | None = None, say=lambda line: None):
-    """Runs `cases` cases; returns counts by target and outcome, and the mistakes: (case, target,
-    traceback)."""
+def run(cases: int, seed: int, place: Path, only: int | None = None, say=lambda line: None, first: int = 0):
+    """Runs cases `first` to `cases` - 1; returns counts by target and outcome, and the mistakes: (case,
+    target, traceback)."""
     fuzz = Fuzz(place)
     names, weights = list(fuzz.targets), list(fuzz.targets.values())
     counts: collections.Counter = collections.Counter()
     mistakes: list[tuple[int, str, str]] = []
     begun = time.perf_counter()
-    for i in range(cases) if only is None else [only]:
+    for i in range(first, cases) if only is None else [only]:
         rng = random.Random(f"{seed} {i}")
         torch.manual_seed(i)
         name = rng.choices(names, weights)[0]
@@ -407,12 +407,19 @@ def main() -> None:
     )
     parser.add_argument("--cases", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=21)
+    parser.add_argument("--first", type=int, default=0, help="go on from this case")
     parser.add_argument("--only", type=int, help="run this one case")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    sys.stdout.reconfigure(errors="backslashreplace")  # a mistake may quote half a character
     with tempfile.TemporaryDirectory(prefix="dalle-edu-fuzz-") as place:
         counts, mistakes = run(
-            arguments.cases, arguments.seed, Path(place), arguments.only, lambda s: print(s, flush=True)
+            arguments.cases,
+            arguments.seed,
+            Path(place),
+            arguments.only,
+            lambda s: print(s, flush=True),
+            arguments.first,
         )
     print(table(counts))
     sys.exit(bool(mistakes))
