@@ -4,7 +4,7 @@
 # make draw     PROMPT="a red apple": draw pictures for a sentence
 # make test     set up, look over the code, run the tests and every notebook (WORKERS=1: one after the other)
 # make lint     look over the code only: style, JavaScript, types
-# make fuzz     a million damaged files, odd arguments and command lines (an hour; CASES=100000 for fewer)
+# make fuzz     a million damaged files, odd arguments and command lines (half an hour; CASES=100000 for fewer)
 # make kills    kill -9 at two hundred random moments (KILLS=20 for fewer)
 # make axe      accessibility: axe on every page of the site, desktop and phone, light and dark (half an hour)
 # make notebook NAME=book/01-autoencoders.ipynb: run one chapter again, in place
