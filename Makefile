@@ -20,7 +20,7 @@ endif
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 INSTALLED := $(VENV)/.installed
-JAVASCRIPT := dalle_edu/explore dalle_edu/page book/_static/terms.js tests/explore tests/page
+JAVASCRIPT := dalle_edu/explore dalle_edu/page book/_static/terms.js book/_static/scroll.js tests/explore tests/page
 
 # Chapters and tests do not wait for each other, so each has one thread and as many run as there are cores (publish/run.py).
 # So are the stored outputs made: what is trained in a chapter depends on the number of threads in its last digits.

@@ -28,6 +28,7 @@ myst_heading_anchors = 3
 
 REPOSITORY = repository()
 
+add_module_names = False  # the heading says which module it is
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # shapes and meanings stand in the docstrings
 autodoc_default_options = {"members": True, "ignore-module-all": True}
@@ -44,7 +45,7 @@ html_title = "dalle_edu"
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system has it
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
-html_js_files = ["terms.js"]
+html_js_files = ["terms.js", "scroll.js"]
 html_favicon = "_static/favicon.svg"
 html_show_sourcelink = False
 html_copy_source = True
@@ -120,8 +121,8 @@ def ways_on(app, docname, source):
 
 
 def filled_in(app, docname, source):
-    """`<!-- modules: data -->` becomes a description of every module in that folder of the package, and
-    `{{ repository }}` the address of the repository."""
+    """`<!-- modules: data -->` becomes a description of every module in that folder of the package, each
+    below its name, and `{{ repository }}` the address of the repository."""
 
     def described(match):
         try:
@@ -129,7 +130,9 @@ def filled_in(app, docname, source):
         except ModuleNotFoundError:
             return ""
         found = [room.__name__, *(name for _, name, _ in walk_packages(room.__path__, room.__name__ + "."))]
-        return "\n".join(f"```{{eval-rst}}\n.. automodule:: {name}\n```\n" for name in found)
+        made = [f"```{{eval-rst}}\n.. automodule:: {name}\n```\n" for name in found]
+        titles = [f"### `{name.removeprefix('dalle_edu.')}`\n\n" for name in found[1:]]
+        return "\n".join(made[:1] + [title + text for title, text in zip(titles, made[1:], strict=True)])
 
     source[0] = re.sub(r"<!-- modules: (\w+) -->", described, source[0])
     source[0] = source[0].replace("{{ repository }}", REPOSITORY)

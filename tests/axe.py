@@ -2,7 +2,7 @@
 answer unfolded and every figure alive.
 
     make axe                                            (builds the site, then runs this)
-    python tests/axe.py [--site book/_build/html] [--only "0*.html"]
+    python tests/axe.py [--site book/_build/html] [--pages api appendix "0*" index]
 
 Prints each serious or critical finding once, with the pages that have it, and ends with 1 if there is one.
 """
@@ -19,10 +19,14 @@ SITE = Path(__file__).parents[1] / "book" / "_build" / "html"
 WIDTHS = {"desktop": (1280, 800), "phone": (390, 844)}
 
 
-def pages(site: Path, only: str = "*.html") -> list[Path]:
-    """Every page of a site, without the files that its pages are made of."""
-    found = (page for page in site.rglob(only) if "_static" not in page.relative_to(site).parts)
-    return sorted(page for page in found if page.suffix == ".html")
+def pages(site: Path, names: list[str] | None = None) -> list[Path]:
+    """The pages of a site, without the files that they are made of: all, or those that `names` name, each a
+    page or a folder, with or without asterisks."""
+    patterns = (
+        ["**/*.html"] if not names else [f"{name}{end}" for name in names for end in (".html", "/**/*.html")]
+    )
+    found = {page for pattern in patterns for page in site.glob(pattern)}
+    return sorted(page for page in found if "_static" not in page.relative_to(site).parts)
 
 
 def faults(browser, page: Path) -> list[tuple[str, str, str]]:
@@ -48,11 +52,11 @@ def faults(browser, page: Path) -> list[tuple[str, str, str]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--site", type=Path, default=SITE)
-    parser.add_argument("--only", default="*.html")
+    parser.add_argument("--pages", nargs="+", metavar="NAME")
     options = parser.parse_args()
-    asked = pages(options.site, options.only)
+    asked = pages(options.site, options.pages)
     if not asked:
-        parser.error(f"there is no page {options.only} in {options.site}; build the site: make book")
+        parser.error(f"there is no such page in {options.site}; build the site: make book")
     from browser import Browser
 
     browser, seen = Browser(), {}

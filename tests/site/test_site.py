@@ -201,3 +201,7 @@ def test_every_module_behind_a_chapter_and_in_a_room_is_described(site):
     assert {"data", "explore", "publish"} <= rooms
     wanted |= {name for name in found if name.split(".")[1] in rooms}
     assert wanted <= described, wanted - described
+    # A page of a megabyte is read by its contents: each module below a heading of its own.
+    headings = set(re.findall(r'<h3><code[^>]*><span class="pre">([\w.]+)</span>', pages[1]))
+    modules_of_rooms = {name.removeprefix("dalle_edu.") for name in described if name.count(".") > 1}
+    assert headings == {name for name in modules_of_rooms if f'id="module-dalle_edu.{name}"' in pages[1]}
