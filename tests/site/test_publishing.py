@@ -38,7 +38,18 @@ def test_an_epub_is_xml_with_formulas_as_pictures_and_figures_still(small_book, 
     assert 'alt="A still."' in chapter and "The alternative text of a figure." in chapter
 
 
-def test_a_pdf_has_its_pictures_and_no_box_that_is_cut_from_its_code(small_book, browser, tmp_path):
+def bookmarks(made: bytes) -> list[str]:
+    """The titles in a PDF as Chromium writes them: in brackets, or in hexadecimal digits of UTF-16."""
+    titles = []
+    for plain, digits in re.findall(rb"/Title (?:\(((?:\\.|[^\\)])*)\)|<([0-9A-Fa-f]+)>)", made):
+        text = bytes.fromhex(digits.decode()).decode("utf-16") if digits else plain.decode("latin-1")
+        titles.append(text if digits else re.sub(r"\\(.)", r"\1", text))
+    return titles
+
+
+def test_a_pdf_has_its_bookmarks_and_pictures_and_no_box_that_is_cut_from_its_code(
+    small_book, browser, tmp_path
+):
     """The file, and the page that it is printed from, laid out for paper."""
     from dalle_edu.publish import paper
 
@@ -52,6 +63,14 @@ def test_a_pdf_has_its_pictures_and_no_box_that_is_cut_from_its_code(small_book,
 
     def style(selector, name):
         return browser.value(f"getComputedStyle(document.querySelector({selector!r})).{name}")
+
+    headings = browser.value("""
+        [...document.querySelectorAll('.bd-article :is(h1, h2, h3, h4)')]
+            .filter((heading) => !heading.querySelector('mjx-container'))
+            .map((heading) => heading.firstChild.textContent.trim())""")
+    found = bookmarks(made)
+    assert len(headings) > 30 and not [heading for heading in headings if heading not in found]
+    assert not [title for title in found if title[: len(title) // 2] * 2 == title]  # twice in one
 
     assert style("div.highlight", "breakInside") == "avoid"
     assert style('span[id^="document-"] + section', "breakBefore") == "page"
