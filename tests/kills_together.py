@@ -1,5 +1,6 @@
 """kill -9 of one of several processes that train together: the others end by themselves with a sentence, and
 the run goes on from its last checkpoint, on another number of processes, to where an unbroken one ends.
+Checkpoints are written at once, or while training goes on.
 
     python tests/kills_together.py --kills 20 --seed 21
 """
@@ -41,6 +42,7 @@ def fork_one(rank: int, count: int, port: int, work, said: Path) -> int:
     code = 1
     try:
         os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+        sys.stderr = os.fdopen(2, "w", closefd=False)  # a test's own catches what it is told elsewhere
         torch.set_num_threads(1)
         if count > 1:
             names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
@@ -111,6 +113,9 @@ def run(kills: int, seed: int, place: Path, say=lambda line: None) -> collection
     assert together(1, lambda: work(sound), place) == [0]
     needs, rng, counts = time.monotonic() - started, random.Random(seed), collections.Counter()
     while sum(counts.values()) < kills:
+        saving = rng.choice(("false", "true"))  # may change between two sittings
+        for path in (config, broken / "config.toml"):
+            path.write_text(text.replace(SETTINGS, f"{SETTINGS}\nasynchronous = {saving}"), encoding="utf-8")
         if (broken / "dalle.trained.toml").is_file():  # it was faster than its killers: once more
             check(broken, sound)
             shutil.rmtree(broken / "training-dalle")
@@ -125,7 +130,8 @@ def run(kills: int, seed: int, place: Path, say=lambda line: None) -> collection
             for rank, code in enumerate(codes):
                 words = (place / f"{rank}.txt").read_text(encoding="utf-8", errors="replace")
                 assert rank == victim or code in (0, TOLD, -signal.SIGTERM), f"{codes}, rank {rank}: {words}"
-            say(f"killed rank {victim} of {count}; the others ended with {others or 'nothing to do'}")
+            how = {"false": "at once", "true": "meanwhile"}[saving]
+            say(f"killed rank {victim} of {count}, saving {how}; the others ended with {others or 'nothing'}")
         else:
             assert codes == [0] * count, codes
     if not (broken / "dalle.trained.toml").is_file():

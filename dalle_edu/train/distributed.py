@@ -67,9 +67,11 @@ def together(device: str) -> Iterator[str]:
         lost = isinstance(error, RuntimeError) and any(sign in str(error) for sign in LOST)
         raise (_alone_now() if told or lost else error) from error
     finally:
-        signal.signal(signal.SIGTERM, before)
-        if dist.is_initialized():
-            dist.destroy_process_group()
+        try:
+            if dist.is_initialized():
+                dist.destroy_process_group()
+        finally:  # and not before: who is told while it takes its leave has its sentence to say, too
+            signal.signal(signal.SIGTERM, before)
 
 
 def _alone_now() -> ReaderError:

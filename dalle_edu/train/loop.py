@@ -109,7 +109,9 @@ class Run:
         description: Mapping | None = None,
         stream: ShardStream | None = None,
     ):
-        self.model, self.stream, self._saving = model, stream, None
+        self.model, self.stream = model, stream
+        self._saving: Callable[[], None] | None = None  # what waits for the checkpoint that is being written
+        self._saved: tuple[Path, int] | None = None  # where the last one is, and of which step
         self.config = config
         self.description = json.loads(
             json.dumps(description or {})
@@ -178,7 +180,10 @@ class Run:
 
     def save(self, folder: Path) -> None:
         """Writes a checkpoint into `folder`; whatever interrupts it, the checkpoint before it stays whole.
-        Where the configuration says `asynchronous`, the files are written while training goes on."""
+        Where the configuration says `asynchronous`, the files are written while training goes on. What lies
+        there already is left as it is: to be written again, it would have to go first."""
+        if (folder, self.step) == self._saved:
+            return
         about = {
             "step": self.step,
             "seconds": self.seconds,
@@ -191,6 +196,7 @@ class Run:
         state = state_of(self.model, self.optimizers, self.average)
         rule = Rule(self.config.keep_last, self.config.keep_every)
         self._saving = write_checkpoint(folder, state, about, rule, self.config.asynchronous)
+        self._saved = folder, self.step
         if not self.config.asynchronous:
             self.finish_saving()
 
@@ -221,6 +227,7 @@ class Run:
             self.stream.load_state_dict(about["stream"])
         read_checkpoint(folder / about["file"], self.model, self.optimizers, self.average)
         self.step, self.seconds = about["step"], about["seconds"]
+        self._saved = folder, self.step
 
 
 def _remedy(batch: object) -> str:
