@@ -2,7 +2,8 @@
 as it weighs.
 
 A configuration lists them as [[data]] tables: `kind` ("emoji", "scenes", "things", "folder", "shards"),
-`weight`, and what the kind needs: `family` and `length` for scenes and things, `path` for a folder or shards.
+`weight` (how shards are mixed says `streamed.py`), and what the kind needs: `family` and `length` for scenes
+and things, `path` for a folder or shards.
 `balance = true` weighs emoji that differ only in skin tone or hair, n of them, by 1 / sqrt(n) each: people
 are drawn in six tones, apples in one. `held_out` says what emoji training does without (`splits.py`),
 `renderings` how they are drawn (`emoji.py`); of each come `copies` more, each in one of the renderings, moved

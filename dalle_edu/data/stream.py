@@ -20,29 +20,32 @@ the seed makes the next one, and the places of the samples that wait in its buff
 
 A sample that is broken is left out, counted and named; the next draw of its lane takes its place.
 Threads unpack the pictures (Pillow lets others run meanwhile) while the model computes.
+
+Several sources, each with a weight, are mixed sample by sample: every lane then has shards of each source,
+and draws for each sample whose turn it is. Within a source all is as above, and each has its equal part of
+the buffer.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import random
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
-from dalle_edu.data.shards import expand, samples_of
+from dalle_edu.data.lanes import NAMED, Lane, LaneSettings, MixedLane, Reader
+from dalle_edu.data.shards import expand
 from dalle_edu.errors import ReaderError, ReaderWarning, check_whole, first_line
+
+__all__ = ["BUFFER", "MOST_LANES", "NAMED", "Reader", "ShardStream", "gathered"]
 
 BUFFER = 4096  # samples that wait to be drawn from, unless another number is asked for
 MOST_LANES = 16  # unless more are asked for; each holds one file open
-NAMED = 20  # of a lane's broken samples; the others are counted
-# From a sample of `samples_of` and the randomness that is its own to what a batch is made of.
-Reader = Callable[[dict, random.Random], tuple[torch.Tensor, str]]
 
 
 class ShardStream:
@@ -51,10 +54,11 @@ class ShardStream:
     `paths`: as for `Shards`. `read`: what becomes of a sample (`PictureReader`, `TokenReader`). `batch_size`:
     of all processes together. `buffer`: how many samples of all lanes wait to be drawn from. `lanes`: how
     many readers there are in all processes; left out, the largest divisor of the batch that leaves each a
-    shard and is at most 16. `threads`: how many of them unpack at once.
+    shard and is at most 16. `threads`: how many of them unpack at once. `weights`: a number for each of
+    `paths`, which then are sources that are mixed, each in its share of the weights.
 
-    Raises ReaderError where the lanes cannot be divided among the processes, and, in `batch`, where a shard
-    is missing, or where no sample of a whole pass can be read.
+    Raises ReaderError where the lanes cannot be divided among the processes, for a weight that is no positive
+    number, and, in `batch`, where a shard is missing, or where no sample of a whole pass can be read.
     """
 
     def __init__(
@@ -69,26 +73,36 @@ class ShardStream:
         rank: int = 0,
         world_size: int = 1,
         threads: int = 2,
+        weights: Sequence[float] | None = None,
     ):
-        self.paths, self.read, self.seed = expand(paths), read, seed
+        sources = [expand(paths)] if weights is None else [expand(one) for one in paths]
+        self.paths, self.read, self.seed = [path for source in sources for path in source], read, seed
+        self.weights = None if weights is None else _positive(weights, len(sources))
+        fewest = min(len(source) for source in sources)
         self.batch_size, self.buffer = check_whole("batch_size", batch_size, 1), buffer
         check_whole("buffer", buffer, 1), check_whole("world_size", world_size, 1)
-        most = min(len(self.paths), MOST_LANES)
+        most = min(fewest, MOST_LANES)
         self.lanes = lanes or max(n for n in range(1, most + 1) if batch_size % n == 0)
-        if batch_size % self.lanes or self.lanes > len(self.paths):
+        of_each = "" if weights is None else " of each source"
+        if batch_size % self.lanes or self.lanes > fewest:
             raise ReaderError(
-                f"{self.lanes} lanes cannot read {len(self.paths)} shards for batches of {batch_size}: their "
-                "number must divide the batch, and each needs a shard."
+                f"{self.lanes} lanes cannot read {fewest} shards for batches of {batch_size}: their "
+                f"number must divide the batch, and each needs a shard{of_each}."
             )
         if self.lanes % world_size:
             raise ReaderError(
-                f"{world_size} processes cannot share {self.lanes} lanes evenly ({len(self.paths)} shards, "
+                f"{world_size} processes cannot share {self.lanes} lanes evenly ({fewest} shards{of_each}, "
                 f"batches of {batch_size}): make more shards with --per-shard, or say lanes, a multiple of "
                 f"{world_size} that divides the batch."
             )
         each = self.lanes // world_size
         self._mine = range(rank * each, (rank + 1) * each)
-        self._lanes = [_Lane(number, self) for number in self._mine]
+        seeds = [seed] if weights is None else [f"{seed} source {i}" for i in range(len(sources))]
+        self._sources = [
+            LaneSettings(source, read, own, self.lanes, buffer // len(sources))
+            for source, own in zip(sources, seeds, strict=True)
+        ]
+        self._lanes = [self._lane(number) for number in self._mine]
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="shards")
         self._coming: tuple[dict, list] | None = None
         self._said, self.step = 0, 0
@@ -128,7 +142,7 @@ class ShardStream:
             )
         self._settle()
         try:
-            self._lanes = [_Lane(number, self, state["lanes"][str(number)]) for number in self._mine]
+            self._lanes = [self._lane(number, state["lanes"][str(number)]) for number in self._mine]
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ReaderError(
                 f"The state of the shards is damaged ({first_line(error)}): train again."
@@ -149,12 +163,19 @@ class ShardStream:
         """A short hash of what decides the order: the shards (names, sizes), seed, batch, buffer, lanes."""
         files = [(Path(path).name, os.path.getsize(path)) for path in self.paths]
         dials = (self.seed, self.batch_size, self.buffer, self.lanes)
+        if self.weights is not None:
+            dials += (self.weights, [len(source.paths) for source in self._sources])
         return hashlib.sha256(repr((files, dials)).encode()).hexdigest()[:16]
 
     def close(self) -> None:
         """Ends the threads; the stream can still say its state."""
         self._settle()
         self._pool.shutdown()
+
+    def _lane(self, number: int, state: dict | None = None) -> Lane | MixedLane:
+        if self.weights is None:
+            return Lane(number, self._sources[0], state)
+        return MixedLane(number, self._sources, self.weights, self.seed, state)
 
     def _begin(self) -> tuple[dict, list]:
         """Has the next batch read in the background; the state is the one before it."""
@@ -172,7 +193,7 @@ class ShardStream:
             states, futures = self._coming
             for future in futures:
                 future.exception()
-            self._lanes = [_Lane(number, self, states["lanes"][str(number)]) for number in self._mine]
+            self._lanes = [self._lane(number, states["lanes"][str(number)]) for number in self._mine]
             self._coming = None
 
     def _say_what_is_broken(self) -> None:
@@ -192,98 +213,13 @@ def gathered(state: dict) -> dict:
     return state | {"lanes": {number: lane for lanes in each for number, lane in lanes.items()}}
 
 
-class _Lane:
-    """One reader: its shards in order, a buffer of samples, and the draws from it."""
-
-    def __init__(self, number: int, stream: ShardStream, state: dict | None = None):
-        self.number, self.paths, self.read, self.seed = number, stream.paths, stream.read, stream.seed
-        self.lanes, self.size = stream.lanes, max(1, stream.buffer // stream.lanes)
-        self.passes, self.shard, self.place, self.drawn, self.broken = 0, 0, 0, 0, 0
-        self.names: list[str] = []
-        self.waiting: list[tuple[int, dict]] = []  # number of the shard's path, sample
-        self.reading, self.order = None, (-1, [])
-        if state is not None:
-            for key in ("passes", "shard", "place", "drawn", "broken"):
-                setattr(self, key, state[key])
-            self.names = list(state["names"])
-            self.waiting = [
-                (path, next(samples_of(self.paths[path], place))) for path, place in state["waiting"]
-            ]
-
-    def state(self) -> dict:
-        numbers = {key: getattr(self, key) for key in ("passes", "shard", "place", "drawn", "broken")}
-        waiting = [[path, sample["__place__"]] for path, sample in self.waiting]
-        return numbers | {"names": list(self.names), "waiting": waiting}
-
-    def take(self, count: int) -> list[tuple[torch.Tensor, str]]:
-        """The next `count` samples that can be read."""
-        items, begun = [], self.passes
-        while len(items) < count:
-            sample, own = self._draw()
-            try:
-                items.append(self.read(sample, own))
-                begun = self.passes
-            except ReaderError as error:
-                self._leave_out(error)
-                if self.passes > begun + 1:
-                    raise ReaderError(f"No sample of a pass can be read; the last one: {error}") from None
-        return items
-
-    def _draw(self) -> tuple[dict, random.Random]:
-        empty_passes = 0
-        while True:
-            while len(self.waiting) < self.size and (found := self._next()) is not None:
-                self.waiting.append(found)
-            if self.waiting:
-                break
-            self.passes, self.shard, self.place = self.passes + 1, 0, 0  # each sample once a pass
-            empty_passes += 1
-            if empty_passes > 2:
-                raise ReaderError(f"None of the shards can be read; the last one: {self.names[-1]}")
-        # A generator of its own for each draw: its number is all that a state must keep.
-        own = random.Random(f"{self.seed} {self.number} {self.drawn}")
-        self.drawn += 1
-        at = own.randrange(len(self.waiting))
-        self.waiting[at], self.waiting[-1] = self.waiting[-1], self.waiting[at]
-        return self.waiting.pop()[1], own
-
-    def _next(self) -> tuple[int, dict] | None:
-        """The next sample in the shards of this pass; None at its end."""
-        mine = self._shards()
-        while self.shard < len(mine):
-            path = self.paths[mine[self.shard]]
-            if self.reading is None:
-                if not os.path.isfile(path):
-                    raise ReaderError(f"There is no shard {path} any more; put it back and go on.")
-                self.reading = samples_of(path, self.place)
-            try:
-                sample = next(self.reading)
-            except ReaderError as error:
-                self._leave_out(error)
-                self._to_next_shard()
-                continue
-            if sample["__next__"] is None:
-                # Read to the end, where what is cut short is noticed.
-                self.reading.close()
-                found = mine[self.shard]
-                self._to_next_shard()
-                return found, sample
-            self.place = sample["__next__"]
-            return mine[self.shard], sample
-        return None
-
-    def _shards(self) -> list[int]:
-        """The numbers of this lane's shards in this pass, in their order."""
-        if self.order[0] != self.passes:
-            order = list(range(len(self.paths)))
-            random.Random(f"{self.seed} pass {self.passes}").shuffle(order)
-            self.order = self.passes, order[self.number :: self.lanes]
-        return self.order[1]
-
-    def _to_next_shard(self) -> None:
-        self.shard, self.place, self.reading = self.shard + 1, 0, None
-
-    def _leave_out(self, error: ReaderError) -> None:
-        self.broken += 1
-        if len(self.names) < NAMED:
-            self.names.append(str(error))
+def _positive(weights: Sequence[float], sources: int) -> tuple[float, ...]:
+    for weight in weights:
+        if not 0 < weight < float("inf"):
+            raise ReaderError(
+                f"A source has the weight {weight}; it must be a positive number: leave out what is not to "
+                "be drawn from."
+            )
+    if len(weights) != sources:
+        raise ReaderError(f"There are {len(weights)} weights for {sources} sources: give one for each.")
+    return tuple(map(float, weights))

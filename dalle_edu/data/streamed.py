@@ -17,6 +17,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ import torch
 from dalle_edu.data.mixture import Mixture
 from dalle_edu.data.readers import TOKENS
 from dalle_edu.data.shards import expand, picture_and_caption, samples_of
+from dalle_edu.data.sources import check_source
 from dalle_edu.data.stream import BUFFER, MOST_LANES, Reader, ShardStream
 from dalle_edu.data.tables import caption_of
 from dalle_edu.errors import ReaderError, first_line
@@ -36,12 +38,15 @@ NUMBERS = 2**26  # and of pictures so many numbers at most: 256 MiB of 32 bits
 class Streamed:
     """Shards of pictures, or of tokens where `tokens` says of which dVAE. `buffer`: how many samples wait in
     memory to be drawn from, in all processes together; `lanes`: see `ShardStream`; a training that goes on
-    must have as many as before."""
+    must have as many as before. With `weights`, the first `counts[0]` of the paths are a source that weighs
+    `weights[0]`, and so on; without, all are read as one, each sample as often as another."""
 
     paths: list[str]
     buffer: int = BUFFER
     tokens: dict | None = None
     lanes: int | None = None
+    counts: tuple[int, ...] = ()
+    weights: tuple[float, ...] | None = None
 
     @cached_property
     def captions(self) -> list[list[str]]:
@@ -75,19 +80,28 @@ class Streamed:
 
     def stream(self, read: Reader, batch_size: int, seed: int, rank: int, count: int) -> ShardStream:
         """The endless batches of process `rank` of `count`."""
-        most = min(len(self.paths), max(MOST_LANES, count))
+        sources = self._sources()
+        most = min(min(map(len, sources)), max(MOST_LANES, count))
         # Of what divides the batch the largest that also can be shared out evenly.
         fitting = [n for n in range(count, most + 1, count) if batch_size % n == 0]
         lanes = self.lanes or max(fitting, default=None)
         return ShardStream(
-            self.paths, read, batch_size,
-            seed=seed, buffer=self.buffer, lanes=lanes, rank=rank, world_size=count,
+            self.paths if self.weights is None else sources, read, batch_size,
+            seed=seed, buffer=self.buffer, lanes=lanes, rank=rank, world_size=count, weights=self.weights,
         )  # fmt: skip
 
     def fingerprint(self) -> str:
         """A short hash of the shards' names and sizes: their content is too much to read."""
         files = [(Path(path).name, os.path.getsize(path)) for path in self.paths]
-        return hashlib.sha256(repr(files).encode()).hexdigest()[:16]
+        shares = "" if self.weights is None else repr((self.counts, self.weights))
+        return hashlib.sha256((repr(files) + shares).encode()).hexdigest()[:16]
+
+    def _sources(self) -> list[list[str]]:
+        """The paths of each source that has a weight; without weights, all of them as one."""
+        if self.weights is None:
+            return [self.paths]
+        ends = list(accumulate(self.counts))
+        return [self.paths[end - count : end] for count, end in zip(self.counts, ends, strict=True)]
 
     def _sample(self, count: int) -> Iterator[dict]:
         """Samples from the beginning of the shards, at most `count`; what is damaged is passed over."""
@@ -99,8 +113,9 @@ class Streamed:
 
 
 def streamed(sources: Sequence[dict]) -> Streamed | None:
-    """The sources as one stream where they are shards; None where none of them is. Raises ReaderError where
-    only some are, or where one is to weigh more than the others, and what `expand` raises."""
+    """The sources as one stream where they are shards; None where none of them is. Where one says a weight,
+    each is drawn from in its share of the weights (1 where it says none); where none does, all are read as
+    one set. Raises ReaderError where only some are shards, and what `expand` raises."""
     shards = [source for source in sources if source["kind"] == "shards"]
     if not shards:
         return None
@@ -110,10 +125,13 @@ def streamed(sources: Sequence[dict]) -> Streamed | None:
             f"Shards are streamed and {other!r} is held in memory, so both cannot be mixed: write the "
             "latter as shards, too (dalle-edu shards make)."
         )
-    if any(source.get("weight", 1) != 1 for source in shards):
-        raise ReaderError("Shards are read as they are, so none can have a weight: leave it out.")
-    paths = expand([source["path"] for source in shards])
-    return Streamed(paths, max(source.get("buffer", BUFFER) for source in shards), _stored_tokens(paths))
+    each = [expand(check_source(source)["path"]) for source in shards]
+    paths = [path for some in each for path in some]
+    data = Streamed(paths, max(source.get("buffer", BUFFER) for source in shards), _stored_tokens(paths))
+    if len(shards) > 1 and any("weight" in source for source in shards):
+        data.counts = tuple(map(len, each))
+        data.weights = tuple(float(source.get("weight", 1)) for source in shards)
+    return data
 
 
 def _stored_tokens(paths: list[str]) -> dict | None:

@@ -53,7 +53,7 @@ def test_a_picture_belongs_to_its_caption_and_the_seed_decides_the_order(folder)
 
 
 def test_processes_see_together_what_one_sees_and_open_no_shard_of_another(folder, monkeypatch):
-    import dalle_edu.data.stream as module
+    import dalle_edu.data.lanes as module
 
     opened, samples_of = {}, module.samples_of
     whole = captions(stream(folder), range(8))
@@ -289,3 +289,53 @@ def test_a_set_larger_than_its_bound_streams_in_the_same_memory(tmp_path):
     command = [sys.executable, "-c", MEASURE, str(tmp_path / "*.tar"), "62"]
     early, late = map(int, subprocess.run(command, capture_output=True, check=True, text=True).stdout.split())
     assert size > 95_000 and late - early < size / 8, (early, late, size)
+
+
+def mixed(folder, weights=(3.0, 1.0), **dials):
+    """The first 8 shards as one source, numbers below 64, and the last 4 as another."""
+    paths = sorted(map(str, folder.glob("*.tar")))
+    dials = {"batch_size": 16, "buffer": 32, "lanes": 4} | dials
+    return ShardStream([paths[:8], paths[8:]], PictureReader(8), weights=weights, **dials)
+
+
+@pytest.mark.parametrize("weights, share", [((3, 1), 3 / 4), ((1, 3), 1 / 4), ((0.5, 0.5), 1 / 2)])
+def test_sources_are_mixed_in_the_shares_of_their_weights_and_nothing_is_left_out(folder, weights, share):
+    count = 16 * 60
+    numbers = [int(c) for some in captions(mixed(folder, weights), range(60)) for c in some]
+    of_first = [number for number in numbers if number < 64]
+    # Four standard deviations of a binomial count: a fair draw fails in one run of sixteen thousand.
+    assert abs(len(of_first) - count * share) < 4 * (count * share * (1 - share)) ** 0.5
+    assert sorted(set(numbers)) == list(range(96))
+
+
+def test_a_mixed_stream_is_one_of_its_seed_split_over_processes_and_resumed_at_the_sample(folder):
+    whole = captions(mixed(folder), range(9))
+    assert whole == captions(mixed(folder), range(9)) != captions(mixed(folder, seed=1), range(9))
+    for count in (2, 4):
+        each = [captions(mixed(folder, rank=rank, world_size=count), range(9)) for rank in range(count)]
+        assert [sum(parts, []) for parts in zip(*each, strict=True)] == whole
+    for step in (1, 5):
+        first = mixed(folder)
+        captions(first, range(step))
+        state = json.loads(json.dumps(first.state_dict()))
+        for rank in range(2):
+            later = mixed(folder, rank=rank, world_size=2)
+            later.load_state_dict(state)
+            own = slice(8 * rank, 8 * (rank + 1))
+            assert captions(later, range(step, 9)) == [batch[own] for batch in whole[step:]]
+        with pytest.raises(ReaderError, match="of other shards"):
+            mixed(folder, (3, 2)).load_state_dict(state)
+
+
+@pytest.mark.parametrize("weight", [0, -1.0, float("nan"), float("inf")])
+def test_a_weight_that_draws_nothing_or_everything_is_refused(folder, weight):
+    with pytest.raises(ReaderError, match=f"has the weight {weight}; it must be a positive number"):
+        mixed(folder, (1.0, weight))
+
+
+def test_each_source_needs_a_shard_for_each_lane(folder):
+    assert mixed(folder, lanes=None).lanes == 4
+    with pytest.raises(ReaderError, match="8 lanes cannot read 4 shards.*each needs a shard of each source"):
+        mixed(folder, lanes=8)
+    with pytest.raises(ReaderError, match="1 weights for 2 sources"):
+        mixed(folder, (1.0,))

@@ -16,6 +16,7 @@ from dalle_edu.cli import main
 from dalle_edu.configs.schema import config_of
 from dalle_edu.data.make_shards import make_shards
 from dalle_edu.data.mixture import mixture
+from dalle_edu.data.readers import PictureReader
 from dalle_edu.data.shards import write_samples
 from dalle_edu.data.streamed import Streamed, streamed
 from dalle_edu.errors import ReaderError, ReaderWarning
@@ -211,14 +212,39 @@ def test_shards_that_cannot_be_trained_on_are_refused_in_one_sentence(tmp_path, 
     mixed = [*of(pictures), {"kind": "emoji"}]
     with pytest.raises(ReaderError, match="'emoji' is held in memory.*as shards, too"):
         alone("dvae", job["config"], tmp_path / "new", sources=mixed)
-    with pytest.raises(ReaderError, match="none can have a weight"):
-        streamed([of(pictures)[0] | {"weight": 2.0}, *of(pictures)])
+    for weight in (0, -2.0):
+        with pytest.raises(ReaderError, match=f"weight in .data. is {weight}; it must be a number above 0"):
+            streamed([of(pictures)[0] | {"weight": weight}, *of(pictures)])
     with pytest.raises(ReaderError, match="not of one kind"):
         streamed([*of(pictures), *of(tokens)])
     with pytest.raises(SystemExit):
         main(["train", "dvae", "--config", str(job["config"]), "--out", str(tmp_path / "new"), "--data",
               f"shards:{tmp_path}/none-*.tar"])  # fmt: skip
     assert "There is no shard" in capsys.readouterr().err and not (tmp_path / "new").exists()
+
+
+def test_sources_that_weigh_are_mixed_and_a_training_on_them_goes_on_at_the_sample(tmp_path, pictures):
+    other = tmp_path / "other"
+    make_shards("scenes:objects", other, per_shard=8, length=32, size=16)
+    sources = [of(pictures)[0] | {"weight": 3.0}, *of(f"{other}/*.tar")]
+    assert streamed([*of(pictures), *of(f"{other}/*.tar")]).weights is None  # read as one set
+    data = streamed(sources)
+    assert data.weights == (3.0, 1.0) and data.counts == (9, 4)
+    assert data.fingerprint() != streamed([sources[0], sources[1] | {"weight": 2.0}]).fingerprint()
+    assert data.stream(PictureReader(16, "dalle"), 8, 0, 0, 1).lanes == 4
+    text = CONFIG.replace('kind = "scenes"\nfamily = "attributes"\nlength = 40', table(sources[0]), 1)
+    (tmp_path / "c.toml").write_text(
+        text.replace("[tokenizer]", f"[[data]]\n{table(sources[1])}\n[tokenizer]")
+    )
+    alone("dvae", tmp_path / "c.toml", tmp_path / "whole")
+    for more in ({"until": 3}, {"resume": True}):
+        alone("dvae", tmp_path / "c.toml", tmp_path / "a", **more)
+    ours, theirs = (read_tensors(tmp_path / name / "dvae.safetensors") for name in ("a", "whole"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def table(source):
+    return "\n".join(f"{key} = {json.dumps(value)}" for key, value in source.items())
 
 
 @pytest.mark.parametrize("damage", ["{", '{"dvae": 1}', '{"dvae": "a", "grid": 3}', "[]"])
