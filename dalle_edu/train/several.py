@@ -53,7 +53,7 @@ def train_small(
     "losses" of its steps and, measured in one more update that nothing keeps, the bytes on this worker of
     "weights", "gradients", "moments", and the most that came on top of these three ("on top").
     """
-    run, stage = _small_run(model, training, pairs)
+    run, stage = small_run(model, training, pairs)
     if resume:
         run.restore(Path(out))
     loss = shared_loss(stage, training)
@@ -69,7 +69,8 @@ def train_small(
     return {"losses": [row["loss"] for row in history], **held, "on top": most - held["gradients"]}
 
 
-def _small_run(model: DalleConfig, training: TrainingConfig, pairs: Pairs) -> tuple[Run, Stage]:
+def small_run(model: DalleConfig, training: TrainingConfig, pairs: Pairs) -> tuple[Run, Stage]:
+    """This worker's shard of a model, never whole, in a training that has not begun, and its stage."""
     torch.manual_seed(training.seed)
     with torch.device("meta"), Recorded() as recorded:
         dalle = Dalle(model)
