@@ -6,8 +6,8 @@ transformer of 57 million parameters, sharded over 1, 2 and 4 processes.
 The model is made on PyTorch's meta device and gets its weights shard by shard, as `dalle-edu train dalle`
 does under torchrun, and learns for two steps from a tiny batch. The system's own peak is set back after
 everything has been loaded and used once, just before the model is made (Linux: /proc/self/clear_refs, VmHWM).
-glibc is told to give what is freed back to the system: left alone, it learns to keep pieces of up to 32 MB for
-later, among them blocks that were gathered and dropped, and what is kept so does not fall with the number.
+glibc is told to give what is freed back to the system: left alone, it learns to keep pieces of up to 32 MB
+for later, among them blocks that were gathered and dropped, and what it keeps does not fall with the number.
 """
 
 import argparse
