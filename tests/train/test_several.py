@@ -1,5 +1,7 @@
 """What chapter 14 runs live: one curve on any number of processes, memory that is counted, thin gradients."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -41,3 +43,14 @@ def test_a_higher_rank_sends_more_and_errs_less():
     assert plain["losses"][:3] == pytest.approx(
         one["losses"][:3], abs=1e-6
     )  # the first two updates are plain
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="no peak that can be set back")
+def test_of_four_processes_each_takes_less_than_half_the_memory_of_one(monkeypatch):
+    """900 MB of weights, gradients and moments: nothing else on a busy machine comes near it."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    from peak_memory import gathered, ledger, measured
+
+    one, four = measured(1), measured(4)
+    assert ledger(1) > 800e6 and gathered() < ledger(1) / 30
+    assert one > 0.9 * ledger(1) and ledger(4) * 0.9 < four < one / 2, (one, four)
