@@ -32,24 +32,24 @@ MMAP_THRESHOLD = -3  # glibc's number for it
 TRAINING = TrainingConfig(steps=2, batch_size=4, learning_rate=1e-4)
 
 
-def peak() -> dict[str, int]:
+def peak(steps: int) -> dict[str, int]:
     """What each worker does: the bytes that it held before the model, and the most from then on."""
     ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, 2**17)
-    learn(SMALL)
+    learn(SMALL, 1)
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
-    learn(LARGE)
+    learn(LARGE, steps)
     return {"before": before, "most": _status("VmHWM")}
 
 
-def learn(config: DalleConfig) -> None:
+def learn(config: DalleConfig, steps: int) -> None:
     """Makes a model's shard, and trains it with the other workers."""
     generator = torch.Generator().manual_seed(0)
     text = torch.randint(config.text_vocabulary, (8, config.text_length), generator=generator)
     image = torch.randint(config.image_vocabulary, (8, config.picture_length), generator=generator)
     run, stage = small_run(config, TRAINING, Pairs(text, image))
     loss = shared_loss(stage, TRAINING)
-    for step in range(TRAINING.steps):
+    for step in range(steps):
         run.update(stage.batch(step, step_generator(0, step)), loss)
 
 
@@ -59,9 +59,9 @@ def _status(name: str) -> int:
     return int(re.search(rf"{name}:\s+(\d+) kB", text)[1]) * 1024
 
 
-def measured(processes: int) -> int:
-    """The most bytes that the model took on any of the processes."""
-    return max(row["most"] - row["before"] for row in run_workers(peak, processes))
+def measured(processes: int, steps: int = TRAINING.steps) -> int:
+    """The most bytes that the model took on any of the processes, in so many steps."""
+    return max(row["most"] - row["before"] for row in run_workers(peak, processes, steps))
 
 
 def ledger(processes: int) -> int:

@@ -51,6 +51,6 @@ def test_of_four_processes_each_takes_less_than_half_the_memory_of_one(monkeypat
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     from peak_memory import gathered, ledger, measured
 
-    one, four = measured(1), measured(4)
+    one, four = measured(1, steps=1), measured(4, steps=1)
     assert ledger(1) > 800e6 and gathered() < ledger(1) / 30
     assert one > 0.9 * ledger(1) and ledger(4) * 0.9 < four < one / 2, (one, four)
