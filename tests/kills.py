@@ -1,5 +1,5 @@
-"""kill -9 at random moments of training, checkpointing, caching, drawing and shard-making: what is on the
-disk afterwards loads, and what goes on ends exactly where an unbroken run ends.
+"""kill -9 at random moments of training, checkpointing, caching, drawing, shard-making and export: what is on
+the disk afterwards loads, and what goes on ends exactly where an unbroken run ends.
 
     python tests/kills.py --kills 200 --seed 21        (make kills)
 
@@ -10,9 +10,12 @@ a random share of the time that it needs.
 from __future__ import annotations
 
 import argparse
+import base64
 import collections
+import hashlib
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -28,6 +31,7 @@ from dalle_edu.data import emoji
 from dalle_edu.data.shards import Shards, write_shards
 from dalle_edu.errors import ReaderError
 from dalle_edu.files import read_history, read_tensors
+from dalle_edu.page.export import export
 from dalle_edu.train.run import train_part
 
 
@@ -165,11 +169,39 @@ class Drawing:
             assert picture.size != (5, 5) or not finished
 
 
+class Exporting:
+    """A page that draws with another model each time: what its index names is there and whole."""
+
+    def __init__(self, place: Path):
+        from toy import loaded_model
+
+        self.folder, self.before, self.after = place / "page", loaded_model(), loaded_model()
+        with torch.no_grad():
+            self.after.dalle.text_embedding.weight += 1
+
+    def begin(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        export(self.before, self.folder)
+
+    def work(self):
+        export(self.after, self.folder)
+
+    def check(self, finished: bool):
+        index = (self.folder / "index.html").read_text(encoding="utf-8")
+        digest = re.search(r"model-([0-9a-f]{12})\.safetensors", index)[1]
+        weights = (self.folder / f"model-{digest}.safetensors").read_bytes()
+        assert hashlib.sha256(weights).hexdigest().startswith(digest)
+        text = (self.folder / f"model-{digest}.js").read_text(encoding="utf-8")
+        assert base64.b64encode(weights).decode() in text and text.endswith("\n")
+        assert not finished or len(list(self.folder.glob("model-*"))) == 2
+
+
 def run(kills: int, seed: int, place: Path, say=lambda line: None) -> collections.Counter:
     """Kills until `kills` pieces of work were killed. Returns how many of each kind, and how often each was
     finished in spite of it."""
     rng, counts = random.Random(seed), collections.Counter()
-    for kind, share in ((Training, 0.55), (Writing, 0.15), (Caching, 0.15), (Drawing, 0.15)):
+    shares = {Training: 0.5, Writing: 0.15, Caching: 0.1, Drawing: 0.1, Exporting: 0.15}
+    for kind, share in shares.items():
         job = kind(place)
         job.begin()
         started = time.monotonic()
