@@ -1,5 +1,14 @@
-"""What all tests share: figures are drawn without a screen."""
+"""What all tests share: figures are drawn without a screen, and how many files are tested at a time."""
 
 import matplotlib
 
+from dalle_edu.machine.workers import cores
+
 matplotlib.use("Agg")
+MOST = 4  # at once they take up to 12 GiB
+
+
+def pytest_xdist_auto_num_workers(config):
+    """`-n auto`: one more than there are cores. A quarter of the cores' time was unused with one each: tests wait
+    for browsers, kernels and other processes."""
+    return min(cores() + 1, MOST)
