@@ -9,6 +9,6 @@ MOST = 4  # at once they take up to 12 GiB
 
 
 def pytest_xdist_auto_num_workers(config):
-    """`-n auto`: one more than there are cores. A quarter of the cores' time was unused with one each: tests wait
-    for browsers, kernels and other processes."""
+    """`-n auto`: one more than there are cores, of whose time one each left a quarter unused: tests wait for
+    browsers, kernels and other processes."""
     return min(cores() + 1, MOST)
