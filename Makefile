@@ -73,8 +73,8 @@ lint: $(INSTALLED)
 	"$(BIN)/oxfmt" --check $(JAVASCRIPT)
 	"$(BIN)/mypy"
 
-# A file's tests stay together, for a notebook's cells share their kernel. How many at once: tests/conftest.py.
-WORKERS ?= auto
+# A file's tests stay together, for a notebook's cells share their kernel; four at once take up to 12 GiB of memory.
+WORKERS ?= auto --maxprocesses 4
 test: $(INSTALLED) lint
 	"$(BIN)/python" -m pytest tests book -n $(WORKERS) --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout 300 \
 		--nbval-sanitize-with tests/book/sanitize.cfg
