@@ -127,11 +127,14 @@ def streamed(sources: Sequence[dict]) -> Streamed | None:
         )
     each = [expand(check_source(source)["path"]) for source in shards]
     paths = [path for some in each for path in some]
-    data = Streamed(paths, max(source.get("buffer", BUFFER) for source in shards), _stored_tokens(paths))
-    if len(shards) > 1 and any("weight" in source for source in shards):
-        data.counts = tuple(map(len, each))
-        data.weights = tuple(float(source.get("weight", 1)) for source in shards)
-    return data
+    mixed = len(shards) > 1 and any("weight" in source for source in shards)
+    return Streamed(
+        paths,
+        max(source.get("buffer", BUFFER) for source in shards),
+        _stored_tokens(paths),
+        counts=tuple(map(len, each)),
+        weights=tuple(float(source.get("weight", 1)) for source in shards) if mixed else None,
+    )
 
 
 def _stored_tokens(paths: list[str]) -> dict | None:
