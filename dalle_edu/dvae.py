@@ -185,13 +185,15 @@ class PatchCodebook(nn.Module):
 
     def logits(self, images: Tensor) -> Tensor:
         """(batch, 3, H, W) in [0, 1] -> (batch, vocabulary, H / patch_size, W / patch_size)."""
-        x = F.pixel_unshuffle(images, self.patch_size)
-        bias = -self.patches.square().sum(1)
-        return self.sharpness * F.conv2d(x, 2 * self.patches[:, :, None, None], bias)
+        with torch.autocast(images.device.type, enabled=False):  # 16 bits blur which of near patches wins
+            x = F.pixel_unshuffle(images, self.patch_size)
+            bias = -self.patches.square().sum(1)
+            return self.sharpness * F.conv2d(x, 2 * self.patches[:, :, None, None], bias)
 
     def pictures(self, codes: Tensor) -> Tensor:
         """(batch, vocabulary, h, w) -> (batch, 3, H, W): the patches, mixed as the codes say."""
-        return F.pixel_shuffle(F.conv2d(codes, self.patches.T[:, :, None, None]), self.patch_size)
+        with torch.autocast(codes.device.type, enabled=False):
+            return F.pixel_shuffle(F.conv2d(codes, self.patches.T[:, :, None, None]), self.patch_size)
 
     @torch.no_grad()
     def fit(self, images: Tensor, generator: torch.Generator, rounds: int = 15, limit: int = 100_000) -> None:
