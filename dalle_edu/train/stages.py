@@ -6,6 +6,7 @@ section 2): the transformer trains on the argmax tokens of the finished dVAE.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
 from dalle_edu.dalle import Dalle, DalleConfig, with_noise, without_some_captions
@@ -123,9 +125,18 @@ def clip_stage(
     mesh = everyone(device_of(clip))
 
     def compute(model: nn.Module, seen: tuple[Tensor, ...], step: int, generator: torch.Generator):
-        return model.loss(*seen) if mesh is None else clip_loss_together(model, seen, mesh)
+        with scores_written_down(device_of(model)):
+            return model.loss(*seen) if mesh is None else clip_loss_together(model, seen, mesh)
 
     return Stage(clip, batch, _as_drawn, compute, splits=False)
+
+
+def scores_written_down(device: torch.device):
+    """A context in which a processor that computes in bfloat16 writes all scores of an attention down: on the
+    way back PyTorch's fused attention takes two to five times as long there, at the lengths that CLIP has
+    (`benchmarks/written_down.py`). Elsewhere nothing changes."""
+    slow = device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    return sdpa_kernel(SDPBackend.MATH) if slow else contextlib.nullcontext()
 
 
 def clip_loss_together(
