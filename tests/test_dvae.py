@@ -328,3 +328,17 @@ def test_the_peak_signal_to_noise_ratio_is_20_decibels_for_an_error_of_a_tenth()
         [20, 40], abs=1e-3
     )
     assert peak_signal_to_noise(a, a).isfinite().all()
+
+
+def test_which_patch_is_nearest_does_not_depend_on_autocast():
+    """In 16 bits a logit of a thousand is one of many within four: another patch would win."""
+    generator = torch.Generator().manual_seed(0)
+    codebook = PatchCodebook(vocabulary=256, patch_size=4)
+    images = torch.rand(4, 3, 16, 16, generator=generator)
+    codebook.fit(images.repeat(8, 1, 1, 1), generator, rounds=2)
+    plain = codebook.logits(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(codebook.logits(images), plain)
+        assert codebook.pictures(plain.softmax(1)).dtype == torch.float32
+    rough = plain.to(torch.bfloat16).argmax(1) == plain.argmax(1)
+    assert rough.float().mean() < 1  # what the test is about

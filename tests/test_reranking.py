@@ -1,5 +1,6 @@
 """CLIP: the contrastive loss, the order it gives, and the real thing's loading path on a file made here."""
 
+import contextlib
 import math
 
 import pytest
@@ -17,6 +18,7 @@ from dalle_edu.reranking import (
     rank,
 )
 from dalle_edu.train.loop import Run, TrainingConfig, train
+from dalle_edu.train.stages import scores_written_down
 
 CONFIG = ClipConfig(
     embedding=8,
@@ -246,3 +248,26 @@ def test_a_file_that_is_no_checkpoint_is_named(checkpoint, tmp_path):
     (tmp_path / "w.pt").write_bytes(b"no weights")
     with pytest.raises(ReaderError, match="w.pt holds no weights"):
         PretrainedClip("ViT-tiny-for-tests", tmp_path / "w.pt")
+
+
+def test_scores_written_down_give_the_gradients_of_fused_attention_and_only_where_it_is_slow(clip):
+    """In bfloat16 on a processor; in float32, and on other devices, PyTorch chooses as ever."""
+    images, text = pairs()
+
+    def gradient(way):
+        clip.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16), way:
+            clip.loss(images, text)["loss"].backward()
+        return torch.cat([p.grad.flatten() for p in clip.parameters() if p.grad is not None])
+
+    with torch.autocast("cpu", torch.bfloat16):
+        here, elsewhere = scores_written_down(torch.device("cpu")), scores_written_down(torch.device("cuda"))
+    with here:
+        assert torch.backends.cuda.math_sdp_enabled() and not torch.backends.cuda.flash_sdp_enabled()
+    for way in (elsewhere, scores_written_down(torch.device("cpu"))):
+        with way:
+            assert torch.backends.cuda.flash_sdp_enabled()
+    with torch.autocast("cpu", torch.bfloat16):
+        written = gradient(scores_written_down(torch.device("cpu")))
+    fused = gradient(contextlib.nullcontext())
+    assert F.cosine_similarity(written, fused, dim=0) > 0.999

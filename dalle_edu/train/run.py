@@ -205,6 +205,11 @@ def publish(folder: Path, target: Path, precision: torch.dtype = torch.float16) 
     missing = [name for name in wanted if not (folder / name).is_file()]
     if missing:
         raise ReaderError(f"{folder} lacks {', '.join(missing)}: train all parts first.")
+    copy_finished(folder, target, precision)
+
+
+def copy_finished(folder: Path, target: Path, precision: torch.dtype = torch.float16) -> None:
+    """`publish` of the parts that are finished, however many these are."""
     make_folder(target)
     for path in [*folder.glob("*.toml"), folder / "tokenizer.json", *folder.glob("words.json")]:
         copy_file(path, target / path.name)

@@ -1,0 +1,81 @@
+"""Keeps a model in training from one sitting to the next, in a repository if need be.
+
+    python tools/between_sittings.py keep DIR KEPT      # of a checkpoint an eighth is left
+    python tools/between_sittings.py go-on KEPT DIR     # then: dalle-edu train dalle ... --out DIR --resume
+
+`--resume` on the machine that was stopped needs none of this, and goes on exactly. What is kept here are the
+finished parts, and of a transformer in training its averaged weights, in 16 bits: a run that goes on from
+them starts its optimizer and its average anew, at the step, the learning rate and the batches where it was.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+import typer
+
+from dalle_edu.configs.schema import read_config
+from dalle_edu.dalle import Dalle
+from dalle_edu.dvae import DiscreteVAE
+from dalle_edu.errors import ReaderError
+from dalle_edu.files import load_weights, make_folder, read_tensors, rounded, write_tensors, write_text
+from dalle_edu.train.appearance import learn_from_appearance
+from dalle_edu.train.checkpoint import checkpoint_tensors, read_about
+from dalle_edu.train.loop import Run
+from dalle_edu.train.run import copy_finished
+
+WEIGHTS, ABOUT = "dalle.unfinished.safetensors", "dalle.unfinished.json"
+app = typer.Typer(help=__doc__, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def keep(folder: Path, kept: Path) -> None:
+    """Writes into `kept` what of the model in training in `folder` the next sitting needs. Raises ReaderError
+    where no transformer is in training there."""
+    work = folder / "training-dalle"
+    about = read_about(work / "checkpoint.json")
+    tensors = checkpoint_tensors(work / about["file"])
+    prefix = "average." if any(name.startswith("average.") for name in tensors) else "model."
+    weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    copy_finished(folder, kept)
+    write_tensors(kept / WEIGHTS, rounded(weights, torch.float16))
+    write_text(kept / ABOUT, json.dumps(about, indent=1) + "\n")
+    print(f"{kept}: the transformer after {about['step']} of {about['training']['steps']} steps")
+
+
+@app.command()
+def go_on(kept: Path, folder: Path) -> None:
+    """Makes `folder` out of what `keep` left in `kept`. Raises ReaderError where `folder` is there."""
+    if folder.exists():
+        raise ReaderError(f"{folder} is there already: choose another folder.")
+    about = read_about(kept / ABOUT)
+    config = read_config(kept / "config.toml")
+    model = Dalle(config.dalle)
+    make_folder(folder)
+    for path in kept.iterdir():
+        if path.suffix in (".toml", ".safetensors", ".json") and not path.name.startswith("dalle.unfinished"):
+            shutil.copy(path, folder)
+    for path in kept.glob("*-history.jsonl"):
+        make_folder(work := folder / f"training-{path.name.removesuffix('-history.jsonl')}")
+        shutil.copy(path, work / "history.jsonl")
+    if config.dalle_recipe.appearance:
+        learn_from_appearance(model, load_weights(DiscreteVAE(config.dvae), folder / "dvae.safetensors"))
+    weights = {name: tensor.float() for name, tensor in read_tensors(kept / WEIGHTS).items()}
+    run = Run(model, config.training_of("dalle"), about["description"])
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(weights[name])
+            if run.average:
+                run.average[name].copy_(weights[name])
+    run.step, run.seconds = about["step"], about["seconds"]
+    run.save(folder / "training-dalle")
+    print(f"{folder}: goes on at step {run.step} of {run.config.steps}")
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except ReaderError as error:
+        sys.exit(str(error))
