@@ -1,9 +1,8 @@
 """What a trained model can do: one table for any model, the same again on the same machine (chapter 13).
 
-Captions that training never showed are drawn and read by the judges: of `abilities.py`
-for the five families of `Scenes`, of `data/emoji_judge.py` for people in professions.
-Beside each rate stand what chance gives (the same judge on real pictures of other
-captions) and the ceiling (the judge on the dVAE's reconstructions of real ones).
+Captions that training never showed are drawn and read by the judges (`asked.py`). Beside each rate stand
+what chance gives (the same judge on real pictures of other captions) and the ceiling (the judge on the dVAE's
+reconstructions of real ones).
 """
 
 from __future__ import annotations
@@ -14,16 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from dalle_edu.data import EmojiPictures, Scenes
-from dalle_edu.data.emoji import combination
-from dalle_edu.data.scenes import FAMILIES as SCENES
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.dvae import peak_signal_to_noise
 from dalle_edu.errors import ReaderError
 from dalle_edu.evaluate.alignment import alignment
+from dalle_edu.evaluate.asked import FAMILIES, count_right, emoji_way, families_of, held_out, verdicts
 from dalle_edu.evaluate.copies import copies
 from dalle_edu.evaluate.known import known
 from dalle_edu.evaluate.report import table, wilson
@@ -32,15 +29,12 @@ from dalle_edu.machine.workers import in_order, may_stop
 from dalle_edu.sampling import sample_generators, sample_tokens
 from dalle_edu.vqvae import perplexity
 
-__all__ = ["evaluate", "family", "table", "wilson", "write"]
+__all__ = ["FAMILIES", "evaluate", "family", "table", "wilson", "write"]
 
-FAMILIES = (*SCENES, "people")
 BEST = "8,64:16"  # best of 8 for all captions; best of 64 for 16 of them, since it costs eight times as much
 CAREFUL = 0.7  # the other temperature at which one sample a caption is drawn
 OTHERS = 8  # so many real pictures of other captions are read for each caption: chance
-TOGETHER = {"attributes": ("shape", "colour", "size"), "people": ("profession", "skin_tone")}
 BATCH = 32  # pictures that one worker draws together
-JUDGED = 64
 
 
 def parse_best(text: str) -> dict[int, int | None]:
@@ -80,7 +74,7 @@ def detail(images: Tensor) -> float:
 def reconstruction(model: DrawingModel, count: int = 100) -> dict[str, float]:
     """The dVAE on pictures it never saw: decibels, share of codes in use, perplexity off the plain ground."""
     size = model.config.dvae.image_size
-    emoji = EmojiPictures(size=size, split="test").pictures
+    emoji = EmojiPictures(size=size, split="test", held_out=emoji_way(model)).pictures
     scenes = Scenes("all", size, seed=1, length=count, split="test")
     scenes = torch.stack([scenes[i][0] for i in range(count)])
     tokens, scene_tokens = model.vae.encode(emoji), model.vae.encode(scenes)
@@ -100,7 +94,7 @@ def retrieval(model: DrawingModel, count: int = 100) -> dict[str, list[int]]:
     saw: [right, of] for test "emoji" and for held-out "scenes".
     """
     size = model.config.dvae.image_size
-    emoji = EmojiPictures(size=size, split="test")
+    emoji = EmojiPictures(size=size, split="test", held_out=emoji_way(model))
     # Every third or so, so that not all hundred are people with their tones.
     pairs = {"emoji": [emoji[int(i)] for i in torch.linspace(0, len(emoji) - 1, count).long()]}
     scenes = Scenes("all", size, seed=2, length=10 * count, split="held_out")
@@ -114,55 +108,6 @@ def retrieval(model: DrawingModel, count: int = 100) -> dict[str, list[int]]:
             pictures, texts, _ = model.clip(torch.stack(images), text)
         found[name] = [int(((pictures @ texts.T).argmax(1) == torch.arange(len(items))).sum()), len(items)]
     return found
-
-
-def held_out(name: str, size: int, samples: int, seed: int) -> tuple[Tensor, list[str]]:
-    """Real pictures (N, 3, size, size) and captions of held-out combinations; of people there are 58."""
-    if name == "people":
-        emoji = EmojiPictures(size=size, split="held_out")
-        people = torch.tensor([i for i, caption in enumerate(emoji.captions) if combination(caption)])
-        order = torch.randperm(len(people), generator=torch.Generator().manual_seed(seed))[:samples]
-        return emoji.pictures[people[order]], [emoji.captions[i] for i in people[order]]
-    scenes = Scenes(name, size, seed=seed, length=samples, split="held_out")
-    pictures, captions = zip(*(scenes[i] for i in range(samples)), strict=True)
-    return torch.stack(pictures), list(captions)
-
-
-def verdicts(name: str, pictures: Tensor, captions: list[str]) -> list[dict[str, bool]]:
-    """What the family's judge says of each picture: property -> right, "all", and what else the table wants.
-
-    The judges read 64 pixels a side; smaller and larger pictures are brought to that size first.
-    """
-    if pictures.shape[-1] != JUDGED:
-        pictures = F.interpolate(pictures, (JUDGED, JUDGED), mode="bilinear", antialias=True)
-    if name == "people":
-        from dalle_edu.judges.people import emoji_judge
-
-        right = emoji_judge(JUDGED).right(pictures, captions)
-        said = [{key: bool(values[i]) for key, values in right.items()} for i in range(len(captions))]
-    else:
-        from dalle_edu.abilities import parse_caption, score
-
-        said = [dict(score(picture, caption)) for picture, caption in zip(pictures, captions, strict=True)]
-    for verdict, caption in zip(said, captions, strict=True):
-        if name in TOGETHER:
-            verdict["+".join(TOGETHER[name])] = all(verdict[key] for key in TOGETHER[name])
-        if name == "objects":
-            asked = parse_caption(caption)
-            kind = "pairs" if asked.relation else "counted" if len(set(asked.things)) == 1 else "lists"
-            verdict[f"all, {kind}"] = verdict["all"]
-    return said
-
-
-def count_right(said: Iterable[dict[str, bool]]) -> dict[str, list[int]]:
-    """Verdicts -> property -> [how many right, of how many that have this property]; "all" first."""
-    counts: dict[str, list[int]] = {"all": [0, 0]}
-    for verdict in said:
-        for key, right in verdict.items():
-            row = counts.setdefault(key, [0, 0])
-            row[0] += right
-            row[1] += 1
-    return counts
 
 
 def draw_all(
@@ -293,15 +238,15 @@ def evaluate(
     wanted, size, ranks = parse_best(best), model.config.dvae.image_size, model.clip is not None
     figures = {"samples": samples, "seed": seed, "best_of": best, "threads": torch.get_num_threads()}
     figures["reconstruction"] = reconstruction(model)
-    figures["alignment"] = alignment(model)
+    figures["alignment"] = alignment(model, held_out=emoji_way(model))
     if ranks:
         figures["retrieval"] = retrieval(model)
     figures["families"] = {}
-    counts = dict.fromkeys(FAMILIES, samples) | {"people": len(held_out("people", size, samples, seed)[1])}
+    counts = {name: len(held_out(name, size, samples, seed)[1]) for name in families_of(model)}
     total = sum(_pictures(count, wanted if ranks else {1: None}) for count in counts.values())
     with tqdm(total=total, disable=not progress, unit="picture", smoothing=0.05) as bar:
         try:
-            for name in FAMILIES:
+            for name in counts:
                 bar.set_description(name)
                 figures["families"][name] = family(model, name, samples, seed, wanted, bar.update, workers)
             bar.set_description("known")

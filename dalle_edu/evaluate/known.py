@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dalle_edu.data import EmojiPictures
 from dalle_edu.drawing import DrawingModel
+from dalle_edu.evaluate.asked import emoji_way
 from dalle_edu.judges.boxes import cut_all
 from dalle_edu.sampling import sample_tokens
 
@@ -67,9 +68,7 @@ def known(
     "wrong"}. The shares "drawn" and "ceiling" are [share, low, high] over captions; "wrong" the captions that
     no seed drew rightly."""
     size = model.config.dvae.image_size
-    emoji = [source for source in model.config.data_for("dalle") if source["kind"] == "emoji"]
-    ways = [source.get("held_out", "names") for source in emoji]
-    things = single_things(size, ways[0] if ways else "names")
+    things = single_things(size, emoji_way(model))
     library = cut_all(things.pictures)
     chosen = torch.linspace(0, len(things) - 1, min(captions, len(things))).round().long().tolist()
     real = torch.cat([things.pictures[[i]].roll(MOVES[n % len(MOVES)], (2, 3)) for n, i in enumerate(chosen)])

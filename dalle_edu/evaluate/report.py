@@ -74,9 +74,10 @@ def table(figures: dict) -> str:
     lines.append(columns(["", "1 sample", "1, careful", "chance", "ceiling"], rows))
     if families:
         lines += ["", "energy of fine detail, against real pictures of the same captions:"]
+    wide = max(map(len, families), default=0) + 1
     for name, row in families.items():
         real, again, drawn = (row["detail"][key] for key in ("real", "reconstructed", "drawn"))
-        lines.append(f"{name:11}reconstructed {again / real:.0%}, drawn {drawn / real:.0%}")
+        lines.append(f"{name:{wide}}reconstructed {again / real:.0%}, drawn {drawn / real:.0%}")
     if found := figures.get("copies"):
         lines += ["", f"copies of training pictures, of {found['samples']} drawings a prompt:"]
         for name, row in found["groups"].items():

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from dalle_edu.errors import ReaderError
-from dalle_edu.evaluate.figures import FAMILIES, draw_all, held_out, verdicts
+from dalle_edu.evaluate.asked import FAMILIES, THINGS, held_out, verdicts
+from dalle_edu.evaluate.figures import draw_all
 from dalle_edu.evaluate.report import wilson
 from dalle_edu.explore.explorer import Explorer, picture_uri
 from dalle_edu.explore.figures import COLOURS, picture_grid
@@ -57,8 +58,8 @@ def examine(
 
     Raises ReaderError for a family that has no judge, and for fewer than one caption or sample.
     """
-    if family not in FAMILIES:
-        raise ReaderError(f"No judge reads {family!r}; the families are {', '.join(FAMILIES)}.")
+    if family not in (*FAMILIES, *THINGS):
+        raise ReaderError(f"No judge reads {family!r}; the families are {', '.join((*FAMILIES, *THINGS))}.")
     if captions < 1 or samples < 1:
         raise ReaderError(f"{captions} captions with {samples} samples each: at least one of each is needed.")
     real, texts = held_out(family, model.config.dvae.image_size, captions, seed)
