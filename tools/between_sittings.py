@@ -11,6 +11,7 @@ them starts its optimizer and its average anew, at the step, the learning rate a
 import json
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 import torch
@@ -24,9 +25,18 @@ from dalle_edu.files import load_weights, make_folder, read_tensors, rounded, wr
 from dalle_edu.train.appearance import learn_from_appearance
 from dalle_edu.train.checkpoint import checkpoint_tensors, read_about
 from dalle_edu.train.loop import Run
-from dalle_edu.train.run import copy_finished
+from dalle_edu.train.run import PARTS, copy_finished
 
 WEIGHTS, ABOUT = "dalle.unfinished.safetensors", "dalle.unfinished.json"
+CARD = """# `{name}`, in training
+
+Written by `tools/between_sittings.py keep`, which says how training goes on from here. All weights are in 16
+bits; of each loss curve there is one row in ten.
+
+| part | steps | minutes | machine |
+|---|---|---|---|
+{rows}
+"""
 app = typer.Typer(help=__doc__, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -42,7 +52,21 @@ def keep(folder: Path, kept: Path) -> None:
     copy_finished(folder, kept)
     write_tensors(kept / WEIGHTS, rounded(weights, torch.float16))
     write_text(kept / ABOUT, json.dumps(about, indent=1) + "\n")
+    write_text(kept / "README.md", _card(kept, about))
     print(f"{kept}: the transformer after {about['step']} of {about['training']['steps']} steps")
+
+
+def _card(kept: Path, about: dict) -> str:
+    """What is there, as the files beside it say."""
+    rows = []
+    for part in PARTS[:-1]:
+        if (path := kept / f"{part}.trained.toml").is_file():
+            trained = tomllib.loads(path.read_text(encoding="utf-8"))
+            minutes = f"{trained['seconds'] / 60:.0f}"
+            rows.append(f"| {part} | {trained['steps']:,} | {minutes} | {trained['machine']} |")
+    steps = f"{about['step']:,} of {about['training']['steps']:,}"
+    rows.append(f"| dalle | {steps} | {about['seconds'] / 60:.0f} | in training |")
+    return CARD.format(name=kept.name, rows="\n".join(rows))
 
 
 @app.command()

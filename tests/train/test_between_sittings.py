@@ -55,6 +55,8 @@ def test_what_is_kept_is_small_and_goes_on_from_the_averaged_weights(sittings):
     size = [sum(t.numel() * t.element_size() for t in tensors.values()) for tensors in (
         read_tensors(place / "kept" / "dalle.unfinished.safetensors"), before)]  # fmt: skip
     assert size[0] < size[1] / 5
+    card = (place / "kept" / "README.md").read_text(encoding="utf-8")
+    assert "| dvae | 6 |" in card and "| clip | 4 |" in card and "| dalle | 12 of 16 |" in card
 
 
 def test_training_goes_on_where_it_was_and_ends_as_a_model_that_draws(sittings):
