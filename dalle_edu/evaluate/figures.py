@@ -161,9 +161,9 @@ def family(
 
     Returns counts [right, of]: "single" (each caption's first sample), "careful" (one at
     temperature 0.7), "real", "ceiling" and "chance", for each property and "all";
-    "best": N -> counts for its "captions": "right" (the best of N by CLIP), "drawn" (all
-    that it chose from), "possible" (captions with a right one among the N); and "detail"
-    of real, reconstructed and drawn pictures. `advance(n)` is told of n pictures drawn.
+    "best": N -> counts for its "captions": "right" (the best of N by CLIP), "drawn" (all that it chose from;
+    "each" caption's by itself), "possible" (captions with a right one among the N); and "detail" of real,
+    reconstructed and drawn pictures. `advance(n)` is told of n pictures drawn.
     """
     pictures, captions = held_out(name, model.config.dvae.image_size, samples, seed)
     ranks = model.clip is not None
@@ -215,6 +215,7 @@ def _best_of(n: int, count: int | None, scores: list[list[float]], said: list[li
         "captions": len(rights),
         "right": [sum(right[i] for right, i in zip(rights, chosen, strict=True)), len(rights)],
         "drawn": [sum(map(sum, rights)), n * len(rights)],
+        "each": [sum(right) for right in rights],
         "possible": [sum(map(any, rights)), len(rights)],
     }
 

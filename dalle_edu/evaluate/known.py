@@ -12,12 +12,12 @@ import re
 
 import numpy as np
 import torch
-from scipy.stats import binomtest, bootstrap
 from torch import Tensor
 
 from dalle_edu.data import EmojiPictures
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.evaluate.asked import emoji_way
+from dalle_edu.evaluate.report import interval
 from dalle_edu.judges.boxes import cut_all
 from dalle_edu.sampling import sample_tokens
 
@@ -49,15 +49,6 @@ def is_own(pictures: Tensor, owners: list[int], library: Tensor) -> list[bool]:
     twins = torch.cdist(library[owners], library).square() / library.shape[1] < TWIN
     best = distance.masked_fill(twins, torch.inf).min(1).values
     return (own <= best).tolist()
-
-
-def interval(shares: list[float]) -> tuple[float, float]:
-    """95 % of the mean of one number a caption: the bias-corrected bootstrap over captions; where all are
-    right or all wrong, which no resampling can vary, Wilson's interval of so many captions."""
-    if len(set(shares)) == 1:
-        return tuple(binomtest(round(sum(shares)), len(shares)).proportion_ci(method="wilson"))
-    found = bootstrap((np.array(shares),), np.mean, n_resamples=2000, rng=np.random.default_rng(0))
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 @torch.inference_mode()

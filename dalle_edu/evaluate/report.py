@@ -24,6 +24,28 @@ def rate(counts: list[int]) -> str:
     return f"{counts[0] / counts[1]:.0%} ({100 * low:.0f}-{100 * high:.0f})"
 
 
+def interval(shares: list[float]) -> tuple[float, float]:
+    """95 % of the mean of one number a caption: the bias-corrected bootstrap over captions; where all are
+    right or all wrong, which no resampling can vary, Wilson's interval of so many captions."""
+    import numpy as np
+    from scipy.stats import bootstrap
+
+    if len(set(shares)) == 1:
+        return wilson(sum(shares), len(shares))
+    found = bootstrap((np.array(shares),), np.mean, n_resamples=2000, rng=np.random.default_rng(0))
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def all_samples(best: dict) -> str:
+    """The rate of all that the best was chosen from. Its interval is of captions, whose samples succeed and
+    fail together: of the rate itself where a file is too old to say how many each caption had right."""
+    if "each" not in best:
+        return rate(best["drawn"])
+    right, of = best["drawn"]
+    low, high = interval([count * len(best["each"]) / of for count in best["each"]])
+    return f"{right / of:.0%} ({100 * low:.0f}-{100 * high:.0f})"
+
+
 def table(figures: dict) -> str:
     """All figures as text, lines of at most 110 characters. In brackets stand 95 % intervals (Wilson)."""
     r = figures["reconstruction"]
@@ -61,7 +83,7 @@ def table(figures: dict) -> str:
         lines += ["", f"best of {n} by CLIP, beside what it chose from:"]
         best = {name: row["best"][n] for name, row in families.items()}
         rows = [
-            [name, str(b["captions"]), *(rate(b[key]) for key in ("drawn", "right", "possible"))]
+            [name, str(b["captions"]), all_samples(b), rate(b["right"]), rate(b["possible"])]
             for name, b in best.items()
         ]
         lines.append(columns(["", "captions", "all samples", "chosen", "one is right"], rows))

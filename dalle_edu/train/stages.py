@@ -133,7 +133,7 @@ def clip_stage(
 
 def scores_written_down(device: torch.device):
     """A context in which a processor that computes in bfloat16 writes all scores of an attention down: on the
-    way back PyTorch's fused attention takes two to five times as long there, at the lengths that CLIP has
+    way back PyTorch's fused attention takes two to four times as long there, at the lengths that CLIP has
     (`benchmarks/written_down.py`). Elsewhere nothing changes."""
     slow = device.type == "cpu" and torch.is_autocast_enabled("cpu")
     return sdpa_kernel(SDPBackend.MATH) if slow else contextlib.nullcontext()

@@ -24,7 +24,7 @@ from dalle_edu.evaluate.figures import (
     verdicts,
     write,
 )
-from dalle_edu.evaluate.report import rate, table, wilson
+from dalle_edu.evaluate.report import all_samples, rate, table, wilson
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,15 @@ def test_wilson_agrees_with_its_definition_the_rates_at_which_the_count_is_just_
     assert rate([7, 10]) == "70% (40-89)"
 
 
+def test_samples_of_one_caption_are_not_counted_as_so_many_captions():
+    """Half of 64 captions wholly right and half wholly wrong: 512 drawings know no more than 64 captions."""
+    best = {"captions": 64, "drawn": [256, 512], "each": [8] * 32 + [0] * 32}
+    low, high = (int(end) for end in all_samples(best)[5:-1].split("-"))
+    assert all_samples(best).startswith("50% (") and 11 <= 50 - low <= 13 and 11 <= high - 50 <= 13
+    assert all_samples({"drawn": [256, 512]}) == "50% (46-54)"  # a file that does not say which
+    assert all_samples(best | {"drawn": [512, 512], "each": [8] * 64}) == "100% (94-100)"
+
+
 def test_best_is_read_as_it_is_written_and_what_cannot_be_is_refused():
     assert parse_best("8,64:24") == parse_best("64:24, 8") == {8: None, 64: 24}
     assert parse_best(BEST)
@@ -60,7 +69,8 @@ def test_every_drawing_is_counted_once_and_the_choices_come_from_what_was_drawn(
         assert row["chance"]["all"][1] == 6  # two pictures of others for each of three captions
         assert row["best"]["2"]["drawn"][1] == 6 and row["best"]["4"]["drawn"][1] == 8
         for best in row["best"].values():
-            assert best["right"][0] <= best["possible"][0] <= best["drawn"][0]
+            assert best["right"][0] <= best["possible"][0] <= best["drawn"][0] == sum(best["each"])
+            assert len(best["each"]) == best["captions"]
         assert sum(right for right, _ in row["real"].values()) > 0  # these are 16 pixels a side: hard to read
 
 
@@ -98,7 +108,7 @@ def test_best_of_is_the_drawing_that_clip_scores_highest_among_the_first_n():
     said = [[{"all": False}, {"all": True}, {"all": False}], [{"all": False}, {"all": False}, {"all": True}]]
     scores = [[0.1, 0.3, 0.9], [0.5, 0.2, 0.6]]
     two, three = (evaluation._best_of(n, None, scores, said) for n in (2, 3))
-    assert two == {"captions": 2, "right": [1, 2], "drawn": [1, 4], "possible": [1, 2]}
+    assert two == {"captions": 2, "right": [1, 2], "drawn": [1, 4], "each": [1, 0], "possible": [1, 2]}
     assert three["right"] == [1, 2] and three["possible"] == [2, 2]
     assert evaluation._best_of(3, 1, scores, said)["right"] == [0, 1]
 
