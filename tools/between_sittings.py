@@ -9,7 +9,6 @@ them starts its optimizer and its average anew, at the step, the learning rate a
 """
 
 import json
-import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -21,7 +20,7 @@ from dalle_edu.configs.schema import read_config
 from dalle_edu.dalle import Dalle
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError
-from dalle_edu.files import load_weights, make_folder, read_tensors, rounded, write_tensors, write_text
+from dalle_edu.files import copy_file, load_weights, make_folder, rounded, write_tensors, write_text
 from dalle_edu.train.appearance import learn_from_appearance
 from dalle_edu.train.checkpoint import checkpoint_tensors, read_about
 from dalle_edu.train.loop import Run
@@ -80,19 +79,14 @@ def go_on(kept: Path, folder: Path) -> None:
     make_folder(folder)
     for path in kept.iterdir():
         if path.suffix in (".toml", ".safetensors", ".json") and not path.name.startswith("dalle.unfinished"):
-            shutil.copy(path, folder)
+            copy_file(path, folder / path.name)
     for path in kept.glob("*-history.jsonl"):
         make_folder(work := folder / f"training-{path.name.removesuffix('-history.jsonl')}")
-        shutil.copy(path, work / "history.jsonl")
+        copy_file(path, work / "history.jsonl")
     if config.dalle_recipe.appearance:
         learn_from_appearance(model, load_weights(DiscreteVAE(config.dvae), folder / "dvae.safetensors"))
-    weights = {name: tensor.float() for name, tensor in read_tensors(kept / WEIGHTS).items()}
-    run = Run(model, config.training_of("dalle"), about["description"])
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(weights[name])
-            if run.average:
-                run.average[name].copy_(weights[name])
+    load_weights(model, kept / WEIGHTS)
+    run = Run(model, config.training_of("dalle"), about["description"])  # its average begins at these weights
     run.step, run.seconds = about["step"], about["seconds"]
     run.save(folder / "training-dalle")
     print(f"{folder}: goes on at step {run.step} of {run.config.steps}")

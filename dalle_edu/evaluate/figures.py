@@ -243,7 +243,8 @@ def evaluate(
     if ranks:
         figures["retrieval"] = retrieval(model)
     figures["families"] = {}
-    counts = {name: len(held_out(name, size, samples, seed)[1]) for name in families_of(model)}
+    counts = dict.fromkeys(families_of(model), samples)
+    counts["people"] = len(held_out("people", size, samples, seed)[1])
     total = sum(_pictures(count, wanted if ranks else {1: None}) for count in counts.values())
     with tqdm(total=total, disable=not progress, unit="picture", smoothing=0.05) as bar:
         try:
