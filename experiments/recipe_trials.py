@@ -1,44 +1,94 @@
 """Which transformer learns most in a given time.
 
-    python experiments/recipe_trials.py FOLDER [--seconds 150]
+    python experiments/recipe_trials.py FOLDER [--seconds 150] [--seeds 0 1 2]
 
 Or in given steps, whatever the machine is busy with: `--steps 400`.
 
-FOLDER is one that `dalle-edu train dvae` has finished, with the configuration that the trials vary. Each
-trial has the same seconds of training on this machine, its learning rate falling to the end, and is measured
-on the same pictures of the validation split: nats an image token, of emoji, of scenes, and of both as the
-mixture weighs them; and of the combinations that training never shows ("held out").
+FOLDER is one that `dalle-edu train dvae` has finished. Each trial changes one thing of its configuration, has
+the same seconds of training on this machine, its learning rate falling to the end, and is measured on the
+same pictures of the validation split: nats an image token, of each source, and of all as the configuration
+weighs them; and of the combinations that training never shows ("held out"). A seed gives other first weights
+and other batches. The seeds go round once for all trials before the next one begins, so that an unfinished
+file is a fair, smaller one; started again, the same command goes on where it stopped.
 """
 
 import argparse
+import copy
 import dataclasses
+import json
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from trials import as_text, frozen_parts, report
 
 from dalle_edu.dalle import Dalle
-from dalle_edu.data.mixture import mixture
-from dalle_edu.train.config import DalleRecipe
+from dalle_edu.data.mixture import Mixture, mixture
+from dalle_edu.train.config import TrainingConfig
 from dalle_edu.train.loop import Run, train
 from dalle_edu.train.run import machine, precomputed_tokens
-from dalle_edu.train.stages import dalle_stage
+from dalle_edu.train.stages import Stage, dalle_stage
 
-# What is varied: whether embeddings are learned from appearance; fields of [dalle], of [dalle.training].
+
+@dataclass(frozen=True)
+class Trial:
+    """What it changes: fields of [dalle] that are the model's, of [dalle.training], others of [dalle], and
+    the share of the emoji among the pictures."""
+
+    shape: Mapping = field(default_factory=dict)
+    training: Mapping = field(default_factory=dict)
+    recipe: Mapping = field(default_factory=dict)
+    emoji: float | None = None
+
+
 TRIALS = {
-    "appearance": (True, {}, {}),
-    "ordinary embeddings": (False, {}, {}),
-    "width 192, AdamW": (False, {"width": 192, "heads": 3}, {"optimizer": "adamw"}),
-    "width 192, Muon": (False, {"width": 192, "heads": 3}, {"optimizer": "muon"}),
-    "width 256, Muon": (False, {"width": 256, "heads": 4}, {"optimizer": "muon"}),
-    "width 192, Muon, batch 32": (False, {"width": 192, "heads": 3}, {"optimizer": "muon", "batch_size": 32}),
-    "width 192, AdamW, float32": (
-        False,
-        {"width": 192, "heads": 3},
-        {"optimizer": "adamw", "precision": "float32"},
-    ),
+    "as configured": Trial(),
+    "narrower, deeper": Trial(shape={"width": 192, "heads": 3, "depth": 14}),
+    "wider, shallower": Trial(shape={"width": 320, "heads": 5, "depth": 5}),
+    "smaller": Trial(shape={"width": 192, "heads": 3}),
+    "batch 12": Trial(training={"batch_size": 12}),
+    "batch 48": Trial(training={"batch_size": 48}),
+    "AdamW": Trial(training={"optimizer": "adamw", "learning_rate": 1e-3}),
+    "the last weights, not averaged": Trial(training={"weight_average": 0.0}),
+    "no captions dropped": Trial(recipe={"caption_dropout": 0.0}),
+    "ordinary embeddings": Trial(recipe={"appearance": False}),
+    "emoji 30 % of pictures": Trial(emoji=0.30),
+    "emoji 60 % of pictures": Trial(emoji=0.60),
 }
+
+
+def name_of(source: Mapping) -> str:
+    """What a source of pictures is called in the rows."""
+    return source.get("family", source["kind"])
+
+
+def with_share(data: Mixture, emoji: Tensor, share: float | None) -> Mixture:
+    """`data` with its `emoji` (booleans) as `share` of what is drawn, all else in proportion."""
+    if share is None:
+        return data
+    now = data.weights[emoji].sum() / data.weights.sum()
+    more = torch.where(emoji, share / now, (1 - share) / (1 - now))
+    return dataclasses.replace(data, weights=data.weights * more)
+
+
+def stored(out: Path | None) -> set[tuple[str, int]]:
+    """Trials and seeds that `out` holds."""
+    if out is None or not out.is_file():
+        return set()
+    rows = map(json.loads, out.read_text(encoding="utf-8").splitlines())
+    return {(row["trial"], row["seed"]) for row in rows}
+
+
+def steps_in(seconds: float, stage: Stage, training: TrainingConfig, timed: int = 8) -> int:
+    """How many steps of `stage` this machine does in so many seconds, found on a copy of its model."""
+    run = Run(copy.deepcopy(stage.model), training)
+    train(run, stage.batch, stage.loss, progress=False, until=3)  # warm caches, then time
+    started = time.perf_counter()
+    train(run, stage.batch, stage.loss, progress=False, until=3 + timed)
+    return int(seconds / (time.perf_counter() - started) * timed)
 
 
 def main():
@@ -46,60 +96,67 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=150.0)
     parser.add_argument("--steps", type=int, help="so many for each trial, instead of seconds")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--trials", nargs="*", default=list(TRIALS), choices=list(TRIALS))
-    parser.add_argument("--pictures", type=int, default=256, help="validation pictures of each source")
+    parser.add_argument("--pictures", type=int, default=128, help="validation pictures of each source")
     parser.add_argument("--out", type=Path, help="a JSON-lines file, one line a trial, appended to")
     options = parser.parse_args()
     config, tokenizer, vae = frozen_parts(options.folder)
-    data = mixture(config.data_for("dalle"), config.dvae.image_size, progress=True)
+    sources = config.data_for("dalle")
+    data = mixture(sources, config.dvae.image_size, progress=True)
     tokens = precomputed_tokens(vae, data, options.folder / "training-dalle" / "tokens.safetensors")
+    kinds = torch.tensor([source["kind"] == "emoji" for source in sources])
 
     measured = {}
-    for source in config.data_for("dalle"):
-        name = source.get("family", source["kind"])
-        source = dict(source) | ({"length": options.pictures} if source["kind"] == "scenes" else {})
+    for source in sources:
+        fewer = {} if source["kind"] == "emoji" else {"length": options.pictures}
         for split in ("validation", "held_out"):
-            pictures = mixture([source], config.dvae.image_size, split=split)
+            pictures = mixture([dict(source) | fewer], config.dvae.image_size, split=split)
             some = torch.linspace(0, len(pictures) - 1, min(options.pictures, len(pictures))).long()
             captions = [pictures.captions[i][0] for i in some]
             text = as_text(captions, config.dalle, tokenizer)
-            measured[split, name] = text, vae.encode(pictures.images(some)).flatten(1)
-    weights = {source.get("family", source["kind"]): source["weight"] for source in config.data_for("dalle")}
+            measured[split, name_of(source)] = text, vae.encode(pictures.images(some)).flatten(1)
+    weights = {name_of(source): source["weight"] for source in sources}
 
-    for name in options.trials:
-        looks, shape, how = TRIALS[name]
-        training = dataclasses.replace(config.dalle_training, steps=1_000_000, warmup=60, **how)
-        torch.manual_seed(training.seed)
-        model = Dalle(dataclasses.replace(config.dalle, **shape))
-        recipe = DalleRecipe(appearance=looks)
-        stage = dalle_stage(model, tokens, data, tokenizer, recipe, training.batch_size, vae)
-        steps = options.steps
-        if not steps:
-            pace = Run(Dalle(model.config), training)
-            train(pace, stage.batch, stage.loss, progress=False, until=3)  # warm caches, then time
+    done = stored(options.out)
+    for seed in options.seeds:
+        for name in options.trials:
+            if (name, seed) in done:
+                continue
+            trial = TRIALS[name]
+            training = dataclasses.replace(
+                config.dalle_training, steps=1_000_000, warmup=40, seed=seed, **trial.training
+            )
+            torch.manual_seed(seed)
+            model = Dalle(dataclasses.replace(config.dalle, **trial.shape))
+            stage = dalle_stage(
+                model,
+                tokens,
+                with_share(data, kinds[data.sources], trial.emoji),
+                tokenizer,
+                dataclasses.replace(config.dalle_recipe, **trial.recipe),
+                training.batch_size,
+                vae,
+            )
+            steps = options.steps or steps_in(options.seconds, stage, training)
+            run = Run(model, dataclasses.replace(training, steps=steps))
             started = time.perf_counter()
-            train(pace, stage.batch, stage.loss, progress=False, until=11)
-            steps = int(options.seconds / (time.perf_counter() - started) * 8)
-        run = Run(model, dataclasses.replace(training, steps=steps))
-        started = time.perf_counter()
-        train(run, stage.batch, stage.loss)
-        seconds = time.perf_counter() - started
-        with torch.inference_mode():
-            losses = {key: float(model.loss(*pair)["image"]) for key, pair in measured.items()}
-        found = {kind: value for (split, kind), value in losses.items() if split == "validation"}
-        row = {
-            "trial": name,
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "steps": steps,
-            "pictures": steps * training.batch_size,
-            "seconds": round(seconds),
-            "image_loss": round(sum(found[k] * weights[k] for k in found) / sum(weights.values()), 4),
-            **{kind: round(value, 4) for kind, value in found.items()},
-            "held_out": {kind: round(v, 4) for (split, kind), v in losses.items() if split == "held_out"},
-            "machine": machine(),
-        }
-        report(row, options.out)
-
-
-if __name__ == "__main__":
-    main()
+            train(run, stage.batch, stage.loss)
+            seconds = time.perf_counter() - started
+            model.load_state_dict(run.weights())
+            with torch.inference_mode():
+                losses = {key: float(model.loss(*pair)["image"]) for key, pair in measured.items()}
+            found = {kind: value for (split, kind), value in losses.items() if split == "validation"}
+            row = {
+                "trial": name,
+                "seed": seed,
+                "parameters": sum(p.numel() for p in model.parameters()),
+                "steps": steps,
+                "pictures": steps * training.batch_size,
+                "seconds": round(seconds),
+                "image_loss": round(sum(found[k] * weights[k] for k in found) / sum(weights.values()), 4),
+                **{kind: round(value, 4) for kind, value in found.items()},
+                "held_out": {kind: round(v, 4) for (split, kind), v in losses.items() if split == "held_out"},
+                "machine": machine(),
+            }
+            report(row, options.out)

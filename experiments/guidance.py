@@ -1,0 +1,102 @@
+"""What guidance does to drawings: how many are right, family by family, at several strengths.
+
+    python experiments/guidance.py --model FOLDER --out FILE [--captions 48] [--seeds 0 1]
+
+Guidance s draws from logits = without + s (with - without): with and without the caption (chapter 11). At
+each s the same captions are drawn with the same seeds: of each family as many that training never showed, and
+single things that it did ("known"). Captions are the units: a row holds the share of right drawings with its
+interval, and that of its difference from s = 1, caption by caption.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+import dalle_edu
+from dalle_edu.drawing import DrawingModel
+from dalle_edu.evaluate.asked import emoji_way, families_of, held_out, verdicts
+from dalle_edu.evaluate.known import TEMPERATURE, is_own, single_things
+from dalle_edu.evaluate.report import interval
+from dalle_edu.files import write_text
+from dalle_edu.judges.boxes import cut_all
+from dalle_edu.sampling import sample_tokens
+from dalle_edu.train.run import machine
+
+STRENGTHS = (1.0, 1.25, 1.5, 2.0, 3.0)
+BATCH = 32
+
+
+@torch.inference_mode()
+def drawn(model: DrawingModel, captions: list[str], seed: int, guidance: float) -> torch.Tensor:
+    """One drawing of each caption: (N, 3, size, size)."""
+    generator = torch.Generator().manual_seed(seed)
+    dials = {"temperature": TEMPERATURE, "guidance": guidance, "generator": generator}
+    pictures = []
+    for start in range(0, len(captions), BATCH):
+        text = model.encode_text(captions[start : start + BATCH], cut=True)
+        pictures.append(model.pictures(sample_tokens(model.dalle, text, **dials)))
+    return torch.cat(pictures)
+
+
+def asked_of(model: DrawingModel, count: int) -> dict:
+    """What is asked for: name -> captions, and what says of drawings of them which are right."""
+    size = model.config.dvae.image_size
+    things = single_things(size, emoji_way(model))
+    chosen = torch.linspace(0, len(things) - 1, min(count, len(things))).round().long().tolist()
+    library = cut_all(things.pictures)
+    asked = {
+        "known": ([things.captions[i] for i in chosen], lambda pictures: is_own(pictures, chosen, library))
+    }
+    for name in families_of(model):
+        captions = held_out(name, size, count, seed=0)[1]
+
+        def right(pictures, name=name, captions=captions):
+            return [said["all"] for said in verdicts(name, pictures, captions)]
+
+        asked[name] = captions, right
+    return asked
+
+
+def with_interval(shares: list[float], difference: bool = False) -> list[float]:
+    """[mean, low, high] of one number a caption. Differences that are all 0 may hide a change as well as its
+    opposite: the interval goes to both sides."""
+    low, high = interval(shares)
+    if difference and not any(shares):
+        low = -high
+    return [round(value, 4) for value in (sum(shares) / len(shares), low, high)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--model", default="picturebook", help="a shipped model or a folder")
+    parser.add_argument("--captions", type=int, default=48, help="of each family")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS)
+    parser.add_argument("--out", type=Path, required=True)
+    wanted = parser.parse_args()
+    model = dalle_edu.load(wanted.model)
+    found = {"seeds": wanted.seeds, "temperature": TEMPERATURE, "machine": machine(), "rows": []}
+    for name, (captions, right) in asked_of(model, wanted.captions).items():
+        plain = None
+        for guidance in (1.0, *(s for s in wanted.strengths if s != 1.0)):
+            each = [right(drawn(model, captions, seed, guidance)) for seed in wanted.seeds]
+            shares = torch.tensor(each, dtype=torch.float64).mean(0)
+            plain = shares if plain is None else plain
+            row = {"family": name, "guidance": guidance, "captions": len(captions)}
+            row |= {
+                "right": with_interval(shares.tolist()),
+                "gain": with_interval((shares - plain).tolist(), difference=True),
+            }
+            found["rows"].append(row)
+            gain = " to ".join(f"{100 * end:+.0f}" for end in row["gain"][1:])
+            print(
+                f"{name:18} {guidance:4} {row['right'][0]:4.0%} right, {gain} points",
+                flush=True,
+            )
+            write_text(wanted.out, json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
