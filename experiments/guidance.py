@@ -1,14 +1,16 @@
-"""What guidance does to drawings: how many are right, family by family, at several strengths.
+"""What guidance and temperature do to drawings: how many are right, family by family.
 
     python experiments/guidance.py --model FOLDER --out FILE [--captions 48] [--seeds 0 1]
 
-Guidance s draws from logits = without + s (with - without): with and without the caption (chapter 11). At
-each s the same captions are drawn with the same seeds: of each family as many that training never showed, and
-single things that it did ("known"). Captions are the units: a row holds the share of right drawings with its
-interval, and that of its difference from s = 1, caption by caption.
+Guidance s draws from logits = without + s (with - without): with and without the caption (chapter 11). With
+each pair of dials the same captions are drawn with the same seeds: of each family as many that training never
+showed, and single things that it did ("known"). Captions are the units: a row holds the share of right
+drawings with its interval, and that of its difference from the first pair, caption by caption; and the share
+of drawings that stayed white, as happens where a careful model waits for an unlikely first token.
 """
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 
@@ -17,26 +19,26 @@ import torch
 import dalle_edu
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.evaluate.asked import emoji_way, families_of, held_out, verdicts
-from dalle_edu.evaluate.known import TEMPERATURE, is_own, single_things
+from dalle_edu.evaluate.known import is_own, single_things
 from dalle_edu.evaluate.report import interval
 from dalle_edu.files import write_text
 from dalle_edu.judges.boxes import cut_all
 from dalle_edu.sampling import sample_tokens
 from dalle_edu.train.run import machine
 
-STRENGTHS = (1.0, 1.25, 1.5, 2.0, 3.0)
+TEMPERATURES, STRENGTHS = (0.7, 0.85, 1.0), (1.0, 1.25, 1.5, 2.0)
 BATCH = 32
+WHITE = 0.97  # a picture is called white where its darkest pixel is lighter
 
 
 @torch.inference_mode()
-def drawn(model: DrawingModel, captions: list[str], seed: int, guidance: float) -> torch.Tensor:
+def drawn(model: DrawingModel, captions: list[str], seed: int, **dials: float) -> torch.Tensor:
     """One drawing of each caption: (N, 3, size, size)."""
     generator = torch.Generator().manual_seed(seed)
-    dials = {"temperature": TEMPERATURE, "guidance": guidance, "generator": generator}
     pictures = []
     for start in range(0, len(captions), BATCH):
         text = model.encode_text(captions[start : start + BATCH], cut=True)
-        pictures.append(model.pictures(sample_tokens(model.dalle, text, **dials)))
+        pictures.append(model.pictures(sample_tokens(model.dalle, text, generator=generator, **dials)))
     return torch.cat(pictures)
 
 
@@ -73,28 +75,29 @@ def main() -> None:
     parser.add_argument("--model", default="picturebook", help="a shipped model or a folder")
     parser.add_argument("--captions", type=int, default=48, help="of each family")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS)
+    parser.add_argument("--temperatures", type=float, nargs="+", default=TEMPERATURES)
+    parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS, help="of guidance")
     parser.add_argument("--out", type=Path, required=True)
     wanted = parser.parse_args()
     model = dalle_edu.load(wanted.model)
-    found = {"seeds": wanted.seeds, "temperature": TEMPERATURE, "machine": machine(), "rows": []}
+    found = {"seeds": wanted.seeds, "machine": machine(), "rows": []}
     for name, (captions, right) in asked_of(model, wanted.captions).items():
-        plain = None
-        for guidance in (1.0, *(s for s in wanted.strengths if s != 1.0)):
-            each = [right(drawn(model, captions, seed, guidance)) for seed in wanted.seeds]
-            shares = torch.tensor(each, dtype=torch.float64).mean(0)
-            plain = shares if plain is None else plain
-            row = {"family": name, "guidance": guidance, "captions": len(captions)}
+        first = None
+        for temperature, guidance in itertools.product(wanted.temperatures, wanted.strengths):
+            dials = {"temperature": temperature, "guidance": guidance}
+            each = [drawn(model, captions, seed, **dials) for seed in wanted.seeds]
+            shares = torch.tensor([right(pictures) for pictures in each], dtype=torch.float64).mean(0)
+            first = shares if first is None else first
+            row = {"family": name, **dials, "captions": len(captions)}
             row |= {
                 "right": with_interval(shares.tolist()),
-                "gain": with_interval((shares - plain).tolist(), difference=True),
+                "gain": with_interval((shares - first).tolist(), difference=True),
+                "white": float((torch.cat(each).flatten(1).min(1).values > WHITE).double().mean()),
             }
             found["rows"].append(row)
             gain = " to ".join(f"{100 * end:+.0f}" for end in row["gain"][1:])
-            print(
-                f"{name:18} {guidance:4} {row['right'][0]:4.0%} right, {gain} points",
-                flush=True,
-            )
+            print(f"{name:18} {temperature:4} {guidance:4} {row['right'][0]:4.0%} right, {gain} points, "
+                  f"{row['white']:.0%} white", flush=True)  # fmt: skip
             write_text(wanted.out, json.dumps(found, indent=1) + "\n")
 
 
