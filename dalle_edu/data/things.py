@@ -44,12 +44,9 @@ MIRRORS = {
     "to the right of": "to the left of",
     "below": "above",
 }
-SIDES = {
-    "small": (5, 6),
-    None: (8, 9, 10),
-    "large": (11, 12),
-}  # of one thing alone, in sixteenths of the picture
-BESIDE = {"small": 5, None: 7, "large": 9}  # of one beside another
+# In sixteenths of the picture, and few of them in all: each size of a thing is a drawing of its own to learn.
+SIDES = {"small": (5,), None: (8,), "large": (11,)}  # of one thing alone
+BESIDE = {"small": 5, None: 6, "large": 8}  # of one beside another
 CELL = 6  # of one among several
 STANDING = 8  # of one at a time of day
 
@@ -228,7 +225,7 @@ def layout(truth: Things, dice: Dice):
     items = truth.items
     if len(items) == 1:
         side = dice.pick(SIDES[items[0].size])
-        yield items[0], *(dice.below(GRID - side + 1) for _ in range(2)), side
+        yield items[0], *((GRID - side) // 2 - 2 + dice.below(5) for _ in range(2)), side
     elif truth.relation:
         pair = items[::-1] if truth.relation in ("to the right of", "below") else items
         first, second = (BESIDE[item.size] for item in pair)
