@@ -96,3 +96,11 @@ def test_the_size_of_one_of_two_goes_unsaid_only_where_both_are_trained():
     pair = Objects((Thing("square", "yellow", "large"), Thing("ring", "blue")), "to the left of")
     assert AttributesFamily().held_out(Attributes(Thing("square", "yellow", "small")))
     assert not any(re.search("(?<!large )(?<!big )yellow square", text) for text in ways(pair))
+
+
+def test_in_training_one_picture_in_eight_may_leave_its_size_unsaid():
+    data = mixture([{"kind": "scenes", "family": "attributes", "length": 64, "wordings": True}], 16)
+    unsaid = [
+        any(not re.search("small|large|little|big", text) for text in captions) for captions in data.captions
+    ]
+    assert 5 <= sum(unsaid) <= 8 and not any(unsaid[i] for i in range(64) if i % 8)

@@ -4,7 +4,8 @@ A model that shall understand people must not learn one grammar: words are excha
 Whatever is said stays true of the picture; what goes unsaid is free, and so must be free in training: were
 all small yellow squares held out, every "yellow square" would be large, and a model would learn that yellow
 squares *are* large, whatever is said. So a word is left out only where less than a fifth of what that leaves
-open is held out (15 in 100 are of all).
+open is held out (15 in 100 are of all). And seldom (`dalle_edu.data.mixture`): a small transformer that heard
+sizes half of the time heeded them less (`experiments/wordings.jsonl`).
 """
 
 import itertools
@@ -47,27 +48,28 @@ def _any_size(thing: Thing) -> bool:
     return _open(is_held_out(replace(thing, size=size).key) for size in SIZES)
 
 
-def ways(truth) -> list[str]:
-    """The caption of the grammar first, then others, in a fixed order, no two equal."""
+def ways(truth, short: bool = True) -> list[str]:
+    """The caption of the grammar first, then others, in a fixed order, no two equal; last those that leave
+    something unsaid, unless `short` is False."""
     family = FAMILIES[truth.family]
     first = family.caption(truth)
-    said = [first]
+    said, less = [first], []
     if isinstance(truth, Attributes):
         thing = truth.thing
-        if _any_size(thing):
-            said += [a(_short(thing)), a(_short(replace(thing, texture="plain")))]
         said.append(first.removeprefix("a "))
-        if _open(is_held_out(Thing(thing.shape, c, s).key) for c, s in itertools.product(COLOURS, SIZES)):
-            said.append(f"a {thing.shape}")
         if thing.texture == "plain":
             said.append(f"a {thing.size} {thing.shape} that is {thing.colour}")
+        if _any_size(thing):
+            less += [a(_short(thing)), a(_short(replace(thing, texture="plain")))]
+        if _open(is_held_out(Thing(thing.shape, c, s).key) for c, s in itertools.product(COLOURS, SIZES)):
+            less.append(f"a {thing.shape}")
     elif isinstance(truth, Objects):
-        said += _several(truth)
+        said, less = _several(truth, first)
     elif truth.family == "solids":
         thing = a(f"{truth.colour} {truth.solid}")
         said.append(f"{truth.viewpoint}, {thing}")
         if _open(family.held_out(replace(truth, viewpoint=viewpoint)) for viewpoint in VIEWPOINTS):
-            said.append(thing)
+            less.append(thing)
     elif truth.family == "inside":
         thing = f"{truth.colour} {truth.thing}"
         said += [a(thing), f"a whole {truth.thing} that is {truth.colour}"] if truth.state == "whole" else [
@@ -76,26 +78,30 @@ def ways(truth) -> list[str]:
     else:
         thing = a(f"{truth.colour} {truth.thing}")
         said += [f"{truth.time}, {thing}", f"a picture of {thing} {truth.time}"]
-    for word, other in _OTHER.items():
-        said += [text.replace(word, other) for text in said[:2] if word in text]
-    return list(dict.fromkeys(said))
+    for texts in (said, less):
+        for word, other in _OTHER.items():
+            texts += [text.replace(word, other) for text in texts[:2] if word in text]
+    return list(dict.fromkeys(said + less if short else said))
 
 
-def _several(truth: Objects) -> list[str]:
+def _several(truth: Objects, first: str) -> tuple[list[str], list[str]]:
+    """What says all, and what leaves sizes unsaid. Things that are counted or listed are all small."""
     things = truth.things
     if truth.relation:
         fixed = truth.relation == "inside"  # a small thing in a large one
-        first, second = (a(_short(t) if fixed or _any_size(t) else t.words()) for t in things)
-        said = [f"{first} {truth.relation} {second}", f"{first} {_SHORT[truth.relation]} {second}"]
-        if other := _MIRRORS.get(truth.relation):
-            whole = [f"a {thing.words()}" for thing in things]
-            said += [f"{whole[1]} {other} {whole[0]}", f"{second} {_SHORT[other]} {first}"]
-        return said
+        whole = [a(thing.words()) for thing in things]
+        less = [a(_short(thing)) if fixed or _any_size(thing) else a(thing.words()) for thing in things]
+        both = []
+        for one, two in (whole, less):
+            both.append([f"{one} {truth.relation} {two}", f"{one} {_SHORT[truth.relation]} {two}"])
+            if other := _MIRRORS.get(truth.relation):
+                both[-1] += [f"{two} {other} {one}", f"{two} {_SHORT[other]} {one}"]
+        return both[0], [] if whole == less else both[1]
     if len(set(things)) == 1:
         words, number = _short(things[0], plural=len(things) > 1), NUMBERS[len(things)]
-        return [f"{number} {words}", f"{len(things)} {words}", f"{len(things)} small {words}"]
-    said = []
+        return [first, f"{number} {words}", f"{len(things)} {words}", f"{len(things)} small {words}"], []
+    said = [first]
     for order in itertools.islice(itertools.permutations(things), 4):
         words = [a(_short(thing)) for thing in order]
         said.append(", ".join(words[:-1]) + " and " + words[-1])
-    return said
+    return said, []
