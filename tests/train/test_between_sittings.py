@@ -80,7 +80,7 @@ def test_what_the_repository_keeps_goes_on(tmp_path, kept):
     ours = (ROOT / "dalle_edu" / "configs" / f"{kept}.toml").read_text(encoding="utf-8")
     assert (tmp_path / "next" / "config.toml").read_text(encoding="utf-8") == ours
     about = read_about(tmp_path / "next" / "training-dalle" / "checkpoint.json")
-    assert 0 < about["step"] < about["training"]["steps"]
+    assert 0 < about["step"] <= about["training"]["steps"]  # at the end it waits for a longer schedule
     assert about["training"] == dataclasses.asdict(read_config(kept).training_of("dalle"))
 
 
