@@ -79,7 +79,7 @@ def stored(out: Path | None) -> set[tuple[str, int]]:
     if out is None or not out.is_file():
         return set()
     rows = map(json.loads, out.read_text(encoding="utf-8").splitlines())
-    return {(row["trial"], row["seed"]) for row in rows}
+    return {(row["trial"], row["seed"]) for row in rows if "seed" in row}  # older rows have none
 
 
 def steps_in(seconds: float, stage: Stage, training: TrainingConfig, timed: int = 8) -> int:
@@ -160,3 +160,7 @@ def main():
                 "machine": machine(),
             }
             report(row, options.out)
+
+
+if __name__ == "__main__":
+    main()

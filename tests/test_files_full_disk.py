@@ -6,13 +6,13 @@ in its place, and by Python's calls refusing it: root, as which tests often run,
 """
 
 import contextlib
-import importlib.util
 import io
 import json
 import os
 import shutil
 from pathlib import Path
 
+import model_card
 import pytest
 import torch
 from toy import png, shard, trained_folder, write_config
@@ -26,7 +26,6 @@ from dalle_edu.files import making, read_tensors, replacing, write_text
 from dalle_edu.train.run import publish
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no fork")
-ROOT = Path(__file__).parents[1]
 
 
 def in_a_fork(work, most: int | None = None) -> tuple[str, str]:
@@ -100,10 +99,7 @@ def main_quietly(*arguments):
 
 def card(place):
     """The model card's own writers; what it measures is measured elsewhere."""
-    spec = importlib.util.spec_from_file_location("model_card", ROOT / "tools" / "model_card.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    tool.write_text(place / "README.md", "x" * 10_000)
+    model_card.write_text(place / "README.md", "x" * 10_000)
 
 
 WORKS = {

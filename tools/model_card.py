@@ -22,7 +22,7 @@ from dalle_edu.drawing import contact_sheet, load
 from dalle_edu.evaluate.copies import copies
 from dalle_edu.evaluate.figures import table
 from dalle_edu.explore import plot_history
-from dalle_edu.files import read_history, replacing, write_text
+from dalle_edu.files import replacing, write_text
 
 PARTS = {
     "dvae": ("discrete VAE: pictures to tokens and back", ("reconstruction", "kl")),
@@ -146,7 +146,8 @@ def _stored(path: Path, head: list[str], cells: Callable[[dict], list[str]]) -> 
     """The rows of a JSON-lines file under their head; nothing where there is no file."""
     if not path.is_file():
         return ""
-    lines = [f"| {' | '.join(cells(row))} |" for row in read_history(path)]
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    lines = [f"| {' | '.join(cells(row))} |" for row in rows]
     return "\n".join([*head, *lines]) + "\n"
 
 

@@ -1,11 +1,11 @@
 """A model in training, kept small from one sitting to the next: what is left, and how training goes on."""
 
 import dataclasses
-import importlib.util
 from pathlib import Path
 
 import pytest
 import torch
+from between_sittings import go_on, keep
 from torchrun import losses
 from toy import TOML
 
@@ -19,13 +19,6 @@ from dalle_edu.train.run import train_part
 ROOT = Path(__file__).parents[2]
 
 
-def tool():
-    spec = importlib.util.spec_from_file_location("sittings", ROOT / "tools" / "between_sittings.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module", params=["", "weight_average = 0.9\noptimizer = 'muon'\n"])
 def sittings(request, tmp_path_factory):
     """The folders of a run stopped after 12 of 16 steps, what was kept of it, and where it goes on."""
@@ -36,8 +29,8 @@ def sittings(request, tmp_path_factory):
     (config := place / "c.toml").write_text(text, encoding="utf-8")
     for part, until in (("dvae", None), ("clip", None), ("dalle", 12)):
         train_part(part, config, place / "first", progress=False, until=until)
-    tool().keep(place / "first", place / "kept")
-    tool().go_on(place / "kept", place / "second")
+    keep(place / "first", place / "kept")
+    go_on(place / "kept", place / "second")
     return config, place
 
 
@@ -76,7 +69,7 @@ def test_training_goes_on_where_it_was_and_ends_as_a_model_that_draws(sittings):
 @pytest.mark.parametrize("kept", sorted(path.name for path in (ROOT / "training").glob("*")))
 def test_what_the_repository_keeps_goes_on(tmp_path, kept):
     """Its configuration is the one that the package has under this name, so `--resume` takes it."""
-    tool().go_on(ROOT / "training" / kept, tmp_path / "next")
+    go_on(ROOT / "training" / kept, tmp_path / "next")
     ours = (ROOT / "dalle_edu" / "configs" / f"{kept}.toml").read_text(encoding="utf-8")
     assert (tmp_path / "next" / "config.toml").read_text(encoding="utf-8") == ours
     about = read_about(tmp_path / "next" / "training-dalle" / "checkpoint.json")
@@ -87,8 +80,8 @@ def test_what_the_repository_keeps_goes_on(tmp_path, kept):
 def test_nothing_is_overwritten_and_what_is_missing_is_said(sittings, tmp_path):
     config, place = sittings
     with pytest.raises(ReaderError, match="is there already"):
-        tool().go_on(place / "kept", place / "second")
+        go_on(place / "kept", place / "second")
     with pytest.raises(ReaderError, match="no checkpoint"):
-        tool().keep(tmp_path, tmp_path / "kept")
+        keep(tmp_path, tmp_path / "kept")
     with pytest.raises(ReaderError, match="no checkpoint"):
-        tool().go_on(tmp_path, tmp_path / "new")
+        go_on(tmp_path, tmp_path / "new")
