@@ -18,41 +18,26 @@ import torch
 
 import dalle_edu
 from dalle_edu.drawing import DrawingModel
-from dalle_edu.evaluate.asked import emoji_way, families_of, held_out, verdicts
-from dalle_edu.evaluate.known import is_own, single_things
+from dalle_edu.evaluate.asked import families_of, held_out, verdicts
+from dalle_edu.evaluate.known import draw_each, is_own, some_things
 from dalle_edu.evaluate.report import interval
 from dalle_edu.files import write_text
 from dalle_edu.judges.boxes import cut_all
-from dalle_edu.sampling import sample_tokens
 from dalle_edu.train.run import machine
 
 TEMPERATURES, STRENGTHS = (0.7, 0.85, 1.0), (1.0, 1.25, 1.5, 2.0)
-BATCH = 32
 WHITE = 0.97  # a picture is called white where its darkest pixel is lighter
-
-
-@torch.inference_mode()
-def drawn(model: DrawingModel, captions: list[str], seed: int, **dials: float) -> torch.Tensor:
-    """One drawing of each caption: (N, 3, size, size)."""
-    generator = torch.Generator().manual_seed(seed)
-    pictures = []
-    for start in range(0, len(captions), BATCH):
-        text = model.encode_text(captions[start : start + BATCH], cut=True)
-        pictures.append(model.pictures(sample_tokens(model.dalle, text, generator=generator, **dials)))
-    return torch.cat(pictures)
 
 
 def asked_of(model: DrawingModel, count: int) -> dict:
     """What is asked for: name -> captions, and what says of drawings of them which are right."""
-    size = model.config.dvae.image_size
-    things = single_things(size, emoji_way(model))
-    chosen = torch.linspace(0, len(things) - 1, min(count, len(things))).round().long().tolist()
+    things, chosen = some_things(model, count)
     library = cut_all(things.pictures)
     asked = {
         "known": ([things.captions[i] for i in chosen], lambda pictures: is_own(pictures, chosen, library))
     }
     for name in families_of(model):
-        captions = held_out(name, size, count, seed=0)[1]
+        captions = held_out(name, model.config.dvae.image_size, count, seed=0)[1]
 
         def right(pictures, name=name, captions=captions):
             return [said["all"] for said in verdicts(name, pictures, captions)]
@@ -85,7 +70,7 @@ def main() -> None:
         first = None
         for temperature, guidance in itertools.product(wanted.temperatures, wanted.strengths):
             dials = {"temperature": temperature, "guidance": guidance}
-            each = [drawn(model, captions, seed, **dials) for seed in wanted.seeds]
+            each = [draw_each(model, captions, seed, **dials) for seed in wanted.seeds]
             shares = torch.tensor([right(pictures) for pictures in each], dtype=torch.float64).mean(0)
             first = shares if first is None else first
             row = {"family": name, **dials, "captions": len(captions)}

@@ -60,12 +60,12 @@ def main():
     parser.add_argument("--out", type=Path, help="a JSON-lines file, one line a mark, appended to")
     options = parser.parse_args()
     config, tokenizer, vae = frozen_parts(options.folder)
-    scenes = {"kind": "scenes", "length": options.length, "wordings": options.wordings}
-    share = (1 - options.emoji) / len(options.families)
-    sources = [scenes | {"family": family, "weight": share} for family in options.families]
+    each = {"kind": "scenes", "length": options.length, "wordings": options.wordings}
+    each["weight"] = (1 - options.emoji) / len(options.families)
+    sources = [each | {"family": family} for family in options.families]
     if options.emoji:
-        way = {"held_out": "combinations", "balance": True}
-        sources.append({"kind": "emoji", "weight": options.emoji} | way)
+        emoji = {"kind": "emoji", "held_out": "combinations", "balance": True}
+        sources.append(emoji | {"weight": options.emoji})
     data = mixture(sources, config.dvae.image_size, progress=True)
     tokens = precomputed_tokens(vae, data, options.folder / "training-noise" / "tokens.safetensors")
 

@@ -28,9 +28,8 @@ from dalle_edu.errors import ReaderError, unknown_name
 
 __all__ = ["KINDS", "Mixture", "mixture", "parse_data"]
 
-SELDOM = (
-    8  # of so many pictures one has captions that leave words unsaid: what is mostly unsaid is not heeded
-)
+# Of so many pictures one has captions that leave words unsaid: what is mostly unsaid is not heeded.
+SELDOM = 8
 
 
 @dataclass

@@ -45,7 +45,7 @@ MIRRORS = {
     "below": "above",
 }
 # In sixteenths of the picture, and few of them in all: each size of a thing is a drawing of its own to learn.
-SIDES = {"small": (5,), None: (8,), "large": (11,)}  # of one thing alone
+SIDES = {"small": 5, None: 8, "large": 11}  # of one thing alone
 BESIDE = {"small": 5, None: 6, "large": 8}  # of one beside another
 CELL = 6  # of one among several
 STANDING = 8  # of one at a time of day
@@ -224,7 +224,7 @@ def layout(truth: Things, dice: Dice):
     """Yields (item, row, column, side) in sixteenths of the picture, at least one of them between two."""
     items = truth.items
     if len(items) == 1:
-        side = dice.pick(SIDES[items[0].size])
+        side = SIDES[items[0].size]
         yield items[0], *((GRID - side) // 2 - 2 + dice.below(5) for _ in range(2)), side
     elif truth.relation:
         pair = items[::-1] if truth.relation in ("to the right of", "below") else items

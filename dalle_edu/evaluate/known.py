@@ -51,6 +51,24 @@ def is_own(pictures: Tensor, owners: list[int], library: Tensor) -> list[bool]:
     return (own <= best).tolist()
 
 
+def some_things(model: DrawingModel, count: int) -> tuple[EmojiPictures, list[int]]:
+    """The single things of a model's training, and `count` of them, spread evenly."""
+    things = single_things(model.config.dvae.image_size, emoji_way(model))
+    spread = torch.linspace(0, len(things) - 1, min(count, len(things)))
+    return things, spread.round().long().tolist()
+
+
+@torch.inference_mode()
+def draw_each(model: DrawingModel, captions: list[str], seed: int, **dials: float) -> Tensor:
+    """One drawing of each caption, (N, 3, size, size); `dials` as `sample_tokens` takes them."""
+    generator = torch.Generator().manual_seed(seed)
+    pictures = []
+    for start in range(0, len(captions), BATCH):
+        text = model.encode_text(captions[start : start + BATCH], cut=True)
+        pictures.append(model.pictures(sample_tokens(model.dalle, text, generator=generator, **dials)))
+    return torch.cat(pictures)
+
+
 @torch.inference_mode()
 def known(
     model: DrawingModel, captions: int = 128, seeds: tuple[int, ...] = SEEDS, guidance: float = 1.0
@@ -58,22 +76,16 @@ def known(
     """Draws `captions` trained single things, once for each seed: {"captions", "seeds", "drawn", "ceiling",
     "wrong"}. The shares "drawn" and "ceiling" are [share, low, high] over captions; "wrong" the captions that
     no seed drew rightly."""
-    size = model.config.dvae.image_size
-    things = single_things(size, emoji_way(model))
+    things, chosen = some_things(model, captions)
     library = cut_all(things.pictures)
-    chosen = torch.linspace(0, len(things) - 1, min(captions, len(things))).round().long().tolist()
     real = torch.cat([things.pictures[[i]].roll(MOVES[n % len(MOVES)], (2, 3)) for n, i in enumerate(chosen)])
     again = model.vae.decode(model.vae.encode(real))
     ceiling = [float(right) for right in is_own(again, chosen, library)]
     drawn = np.zeros((len(chosen), len(seeds)))
+    asked = [things.captions[i] for i in chosen]
     for column, seed in enumerate(seeds):
-        generator = torch.Generator().manual_seed(seed)
-        for start in range(0, len(chosen), BATCH):
-            some = chosen[start : start + BATCH]
-            text = model.encode_text([things.captions[i] for i in some], cut=True)
-            dials = {"temperature": TEMPERATURE, "guidance": guidance, "generator": generator}
-            pictures = model.pictures(sample_tokens(model.dalle, text, **dials))
-            drawn[start : start + len(some), column] = is_own(pictures, some, library)
+        pictures = draw_each(model, asked, seed, temperature=TEMPERATURE, guidance=guidance)
+        drawn[:, column] = is_own(pictures, chosen, library)
     shares = drawn.mean(1).tolist()
     return {
         "captions": len(chosen),

@@ -234,9 +234,8 @@ def _fits(side: int, size: str | None, count: int) -> bool:
     """Whether a longer side of so many pixels may be called small or large; alone and among others."""
     if size is None:
         return True
-    sides = SIDES if count == 1 else {key: (value,) for key, value in BESIDE.items()}
-    middle, own = (UNIT * np.mean(sides[None]), UNIT * np.mean(sides[size]))
-    edge = (middle + own) / 2
+    sides = SIDES if count == 1 else BESIDE
+    edge = UNIT * (sides[None] + sides[size]) / 2
     return side < edge if size == "small" else side > edge
 
 

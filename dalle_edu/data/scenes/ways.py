@@ -1,11 +1,11 @@
 """What a person might type for a picture of `Scenes`, beside the one sentence of its grammar.
 
 A model that shall understand people must not learn one grammar: words are exchanged, left out, turned round.
-Whatever is said stays true of the picture; what goes unsaid is free, and so must be free in training: were
-all small yellow squares held out, every "yellow square" would be large, and a model would learn that yellow
-squares *are* large, whatever is said. So a word is left out only where less than a fifth of what that leaves
-open is held out (15 in 100 are of all). And seldom (`dalle_edu.data.mixture`): a small transformer that heard
-sizes half of the time heeded them less (`experiments/wordings.jsonl`).
+Whatever is said stays true of the picture; what goes unsaid is free, and so must be free in training: where
+all small yellow squares are held out, every "yellow square" is large, and the caption tells what is never
+shown. So a word is left out only where less than a fifth of what that leaves open is held out (15 in 100 are
+of all). And seldom (`dalle_edu.data.mixture`): a small transformer that heard sizes half of the time heeded
+them less, with that rule or without it (`experiments/wordings.jsonl`).
 """
 
 import itertools
