@@ -34,10 +34,12 @@ from dalle_edu.files import read_history, read_tensors
 from dalle_edu.page.export import export
 from dalle_edu.train.run import train_part
 
+PATIENCE = 120  # seconds for work of seconds: what has not ended then hangs
+
 
 def in_a_fork(work, seconds: float | None) -> bool:
     """Runs `work` in a fork; killed after `seconds`, unless it was faster. Returns whether it was
-    finished."""
+    finished. Raises AssertionError where it should have been and was not."""
     sys.stdout.flush(), sys.stderr.flush()
     child = os.fork()
     if not child:
@@ -49,15 +51,17 @@ def in_a_fork(work, seconds: float | None) -> bool:
             code = 0
         finally:
             os._exit(code)
-    deadline = None if seconds is None else time.monotonic() + seconds
-    while deadline is None or time.monotonic() < deadline:
+    deadline = time.monotonic() + (PATIENCE if seconds is None else seconds)
+    while time.monotonic() < deadline:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
             assert status == 0, f"the work itself failed with status {status}"
             return True
         time.sleep(0.002)
     os.kill(child, signal.SIGKILL)
-    return os.waitpid(child, 0)[1] == 0
+    finished = os.waitpid(child, 0)[1] == 0
+    assert finished or seconds is not None, f"what nobody killed did not end in {PATIENCE} seconds"
+    return finished
 
 
 class Training:
@@ -217,8 +221,7 @@ def run(kills: int, seed: int, place: Path, say=lambda line: None) -> collection
             job.check(finished)
             if finished:
                 job.begin()
-        if not in_a_fork(job.work, None):
-            raise AssertionError(f"{kind.__name__} did not end")
+        assert in_a_fork(job.work, None)
         job.check(True)
         say(f"{kind.__name__}: {killed} kills, whole each time; unbroken it takes {needs:.2f} s")
     return counts

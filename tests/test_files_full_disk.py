@@ -25,7 +25,7 @@ from dalle_edu.evaluate import figures
 from dalle_edu.files import making, read_tensors, replacing, write_text
 from dalle_edu.train.run import publish
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="no fork")
+pytestmark = [pytest.mark.skipif(os.name == "nt", reason="no fork"), pytest.mark.fresh_process]
 
 
 def in_a_fork(work, most: int | None = None) -> tuple[str, str]:

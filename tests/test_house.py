@@ -27,7 +27,7 @@ FLOORS = [
 # Tests of what is no single module or room: the book, the site in a browser, and the whole from outside.
 OF_THE_WHOLE = {
     "book", "site", "benchmarks", "experiments",
-    "fuzz", "house", "kills", "launch", "packaging", "security", "surface", "wheel",
+    "fresh_process", "fuzz", "house", "kills", "launch", "packaging", "security", "surface", "wheel",
 }  # fmt: skip
 
 

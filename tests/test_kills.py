@@ -7,35 +7,23 @@ import socket
 import kills
 import kills_together
 import pytest
-import torch
 import torch.distributed as dist
 
 from dalle_edu.errors import ReaderError
 from dalle_edu.train.distributed import together
 
+pytestmark = [pytest.mark.skipif(os.name == "nt", reason="no fork"), pytest.mark.fresh_process]
 
-@pytest.mark.skipif(os.name == "nt", reason="no fork")
+
 def test_whatever_is_killed_leaves_whole_files_and_goes_on_to_the_same_end(tmp_path):
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # a fork of a process whose threads have worked can hang
-    try:
-        counts = kills.run(20, 21, tmp_path)
-    finally:
-        torch.set_num_threads(before)
+    counts = kills.run(20, 21, tmp_path)
     assert sum(count for (_, how), count in counts.items() if how == "killed") == 20
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no fork")
 def test_where_one_of_several_processes_is_killed_nothing_is_lost(tmp_path):
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        assert sum(kills_together.run(2, 21, tmp_path).values()) == 2
-    finally:
-        torch.set_num_threads(before)
+    assert sum(kills_together.run(2, 21, tmp_path).values()) == 2
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no such signal")
 def test_a_process_that_is_told_to_end_says_one_sentence_from_wherever_it_is(monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -21,18 +21,9 @@ from dalle_edu.train.loop import Run
 from dalle_edu.train.processes import rank
 from dalle_edu.train.run import train_part
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="no fork")
+pytestmark = [pytest.mark.skipif(os.name == "nt", reason="no fork"), pytest.mark.fresh_process]
 WHILE = 8  # the checkpoint, one every two steps, in whose writing a process dies
 BEFORE = "checkpoint-0000006"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """A fork of a process whose threads have worked can hang."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
