@@ -198,11 +198,12 @@ def dalle_stage(
         indices = data.draw(batch_size, generator)
         captions = data.draw_captions(indices, generator)
         text = spelled(tokenizer, captions, config, recipe.bpe_dropout, generator)
-        return text.to(device), tokens[indices].long().to(device)
+        within = (data.sources[indices],) if recipe.noise_within else ()
+        return text.to(device), tokens[indices].long().to(device), *within
 
-    def see(pair, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        text, image = pair
-        seen = with_noise(image, recipe.noise, generator)
+    def see(drawn, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        text, image, *within = drawn
+        seen = with_noise(image, recipe.noise, generator, *within)
         if recipe.caption_dropout:
             text = without_some_captions(text, recipe.caption_dropout, config, generator)
         return text, image, seen
