@@ -163,18 +163,14 @@ class Dalle(nn.Module):
         }
 
 
-def with_noise(
-    image: Tensor, most: float, generator: torch.Generator, sources: Tensor | None = None
-) -> Tensor:
+def with_noise(image: Tensor, most: float, generator: torch.Generator) -> Tensor:
     """Picture tokens (batch, n), some of them exchanged for tokens from any place of one picture of the
     batch, nearly always another one: what a transformer sees that shall not trust its own drawing more than
     the text (chapter 9).
 
     Each picture has its own share of such tokens, uniform between 0 and `most`. Bowman et al. 2016 (section
-    3.2) weaken what came before, by words left out, for the same reason. Not the paper's. Where pictures are
-    of several kinds, `sources` (batch,) says of which: then tokens come from pictures of the same kind, for a
-    piece of an emoji in a photograph is seen to be wrong, and deceives nobody. Raises ReaderError unless
-    0 <= most <= 1.
+    3.2) weaken what came before, by words left out, for the same reason. Not the paper's. Raises ReaderError
+    unless 0 <= most <= 1.
     """
     if not 0 <= most <= 1:
         raise ReaderError(f"noise is {most}; it must be a share of the picture's tokens, from 0 to 1.")
@@ -182,10 +178,6 @@ def with_noise(
     share = most * torch.rand(len(image), 1, **where)
     exchanged = torch.rand(image.shape, **where) < share
     other = torch.randperm(len(image), **where)
-    if sources is not None:  # the same order, within each source
-        sources = sources.to(other.device)
-        shuffled = other[sources[other].argsort(stable=True)]
-        other = torch.empty_like(other).scatter(0, sources.argsort(stable=True), shuffled)
     place = torch.randint(image.shape[1], image.shape, **where)
     exchanged, other, place = (x.to(image.device) for x in (exchanged, other, place))
     return torch.where(exchanged, image[other].gather(1, place), image)

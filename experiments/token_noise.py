@@ -56,7 +56,6 @@ def main():
     parser.add_argument("--precision", help="float32 or bfloat16, if not the configuration's")
     parser.add_argument("--wordings", action="store_true", help="captions in several wordings")
     parser.add_argument("--dropout", type=float, default=0.0, help="the share of captions dropped")
-    parser.add_argument("--within", action="store_true", help="noise of the same source alone")
     parser.add_argument("--emoji", type=float, default=0.0, help="the share of emoji among the pictures")
     parser.add_argument("--out", type=Path, help="a JSON-lines file, one line a mark, appended to")
     options = parser.parse_args()
@@ -105,9 +104,9 @@ def main():
         )
         torch.manual_seed(training.seed)
         model = Dalle(dataclasses.replace(config.dalle, **shape))
-        recipe = DalleRecipe(True, noise, options.within, options.dropout)
+        recipe = DalleRecipe(appearance=True, noise=noise, caption_dropout=options.dropout)
         stage = dalle_stage(model, tokens, data, tokenizer, recipe, training.batch_size, vae)
-        asked = ("length", "families", "wordings", "dropout", "emoji", "within")
+        asked = ("length", "families", "wordings", "dropout", "emoji")
         also = {name: getattr(options, name) for name in asked}
         run = Run(model, training, also | {"noise": noise})
         work = options.folder / f"training-noise-{noise:g}-{seed}"

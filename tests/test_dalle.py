@@ -184,23 +184,6 @@ def test_noise_exchanges_up_to_the_share_of_tokens_for_those_of_one_picture_of_t
     assert len((seen // 1000)[other].unique()) > 370  # every picture lends its tokens to one
 
 
-def test_noise_within_sources_comes_from_pictures_of_the_same_one():
-    generator = torch.Generator().manual_seed(0)
-    image = (torch.arange(400)[:, None] * 1000 + torch.arange(256)).long()
-    sources = torch.randint(5, (400,), generator=generator)
-    sources[7] = 5  # alone of its kind: it lends its own tokens, from other places
-    seen = with_noise(image, 0.2, generator, sources)
-    lender = seen // 1000
-    assert torch.equal(sources[lender], sources[:, None].expand_as(lender))
-    assert (lender != torch.arange(400)[:, None]).double().mean().item() == pytest.approx(0.1, abs=0.01)
-    assert len(lender[lender != torch.arange(400)[:, None]].unique()) > 370
-    assert (lender[7] == 7).all()
-    # Of one source alone it is the noise without sources.
-    one, none = (torch.Generator().manual_seed(3) for _ in range(2))
-    same = with_noise(image, 0.2, one, torch.zeros(400, dtype=torch.int64))
-    assert torch.equal(same, with_noise(image, 0.2, none))
-
-
 def test_no_noise_is_the_picture_itself_and_too_much_is_refused():
     image = torch.randint(15, (4, 9), generator=torch.Generator().manual_seed(0))
     assert torch.equal(with_noise(image, 0.0, torch.Generator()), image)

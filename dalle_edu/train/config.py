@@ -106,13 +106,11 @@ class ClipRecipe:
 @checked("dalle")
 class DalleRecipe:
     """With `appearance` the transformer learns a code's embedding from what the code looks like
-    (`appearance.py`); it sees up to the share `noise` of a picture's tokens wrongly (`with_noise`), with
-    `noise_within` those of a picture of the same source;
+    (`appearance.py`); it sees up to the share `noise` of a picture's tokens wrongly (`with_noise`);
     the share `caption_dropout` of pictures comes without its caption (`without_some_captions`). Captions are
     spelled with the chance `bpe_dropout` that a join of word pieces is left out (the paper: 0.1)."""
 
     appearance: Switch = False
     noise: Share = 0.0
-    noise_within: Switch = False
     caption_dropout: Share = 0.0
     bpe_dropout: Share = 0.0

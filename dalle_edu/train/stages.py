@@ -198,12 +198,11 @@ def dalle_stage(
         indices = data.draw(batch_size, generator)
         captions = data.draw_captions(indices, generator)
         text = spelled(tokenizer, captions, config, recipe.bpe_dropout, generator)
-        within = (data.sources[indices],) if recipe.noise_within else ()
-        return text.to(device), tokens[indices].long().to(device), *within
+        return text.to(device), tokens[indices].long().to(device)
 
-    def see(drawn, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        text, image, *within = drawn
-        seen = with_noise(image, recipe.noise, generator, *within)
+    def see(pair, step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        text, image = pair
+        seen = with_noise(image, recipe.noise, generator)
         if recipe.caption_dropout:
             text = without_some_captions(text, recipe.caption_dropout, config, generator)
         return text, image, seen

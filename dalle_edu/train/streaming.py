@@ -76,16 +76,8 @@ def clip_from_shards(stage: Stage, config: Config, data: Streamed, tokenizer: Ca
 def dalle_from_shards(
     stage: Stage, config: Config, data: Streamed, tokenizer: CaptionTokenizer, vae: DiscreteVAE
 ) -> Stage:
-    """The stage of the transformer on stored tokens, or on the tokens that `vae` gives streamed pictures.
-
-    Raises ReaderError where noise is to come from pictures of the same source: a shard does not say which.
-    """
+    """The stage of the transformer on stored tokens, or on the tokens that `vae` gives streamed pictures."""
     shape, device, training = config.dalle, device_of(stage.model), config.training_of("dalle")
-    if config.dalle_recipe.noise_within:
-        raise ReaderError(
-            "noise_within = true needs pictures whose source is known, and those of shards have none; write "
-            "noise_within = false under [dalle], or train on sources that are held in memory."
-        )
     if data.tokens is not None:
         read = TokenReader(shape.grid, shape.image_vocabulary)
     else:

@@ -9,18 +9,14 @@ import torch
 from toy import TOML, trained_folder, write_config
 
 from dalle_edu.configs import read_config
-from dalle_edu.dalle import Dalle, DalleConfig
-from dalle_edu.data.mixture import Mixture, mixture
+from dalle_edu.data.mixture import mixture
 from dalle_edu.drawing import load
 from dalle_edu.dvae import DiscreteVAE
 from dalle_edu.errors import ReaderError
 from dalle_edu.files import rounded
-from dalle_edu.tokens import CaptionTokenizer
 from dalle_edu.train.checkpoint import checkpoint_tensors
-from dalle_edu.train.config import DalleRecipe
 from dalle_edu.train.loop import load_weights, read_tensors
 from dalle_edu.train.run import crop_filled, precomputed_tokens, publish, train_part
-from dalle_edu.train.stages import dalle_stage
 
 
 def contents(folder):
@@ -52,21 +48,6 @@ def test_a_part_that_was_stopped_and_resumed_has_the_weights_of_an_unbroken_one(
     train_part(part, config, out, progress=False, resume=True)
     ours, theirs = (read_tensors(folder / f"{part}.safetensors") for folder in (out, trained_folder()))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-
-
-@pytest.mark.parametrize("within", [False, True])
-def test_noise_within_sources_shows_each_picture_tokens_of_its_own_kind(within):
-    """The tokens of the two sources have no number in common."""
-    sources = torch.arange(20) % 2
-    data = Mixture(torch.zeros(20, 3, 4, 4, dtype=torch.uint8), [["red"]] * 20, torch.ones(20), sources)
-    tokens = torch.arange(16).repeat(20, 1) + 16 * sources[:, None]
-    tokenizer = CaptionTokenizer.train(["red"], vocabulary=300)
-    model = Dalle(DalleConfig(300, 4, 32, (4, 4), width=8, depth=1, heads=1))
-    stage = dalle_stage(model, tokens, data, tokenizer, DalleRecipe(noise=1.0, noise_within=within), 12)
-    generator = torch.Generator().manual_seed(0)
-    text, image, seen = stage.see(stage.batch(0, generator), 0, generator)
-    assert text.shape == (12, 4) and (image != seen).any()
-    assert (image // 16 == seen // 16).all().item() is within
 
 
 def test_the_kept_weights_of_the_dvae_are_their_average():

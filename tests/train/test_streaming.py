@@ -209,11 +209,6 @@ def test_shards_that_cannot_be_trained_on_are_refused_in_one_sentence(tmp_path, 
     save_file(changed, vae)
     with pytest.raises(ReaderError, match="tokens of another dVAE .* than this model's .*--tokens"):
         alone(**job, sources=of(tokens))
-    within = with_dvae(tmp_path / "within")
-    within["config"].write_text(CONFIG.replace("noise = 0.2", "noise = 0.2\nnoise_within = true"))
-    shutil.copy(within["config"], within["out"] / "config.toml")
-    with pytest.raises(ReaderError, match="noise_within = true needs pictures whose source is known"):
-        alone(**within, sources=of(tokens))
     mixed = [*of(pictures), {"kind": "emoji"}]
     with pytest.raises(ReaderError, match="'emoji' is held in memory.*as shards, too"):
         alone("dvae", job["config"], tmp_path / "new", sources=mixed)
