@@ -86,6 +86,9 @@ def main():
             pictures, captions = zip(*(scenes[i] for i in range(count)), strict=True)
             exams[split, family] = list(captions), vae.encode(torch.stack(pictures)).flatten(1)
 
+    learned = (data.sources == len(options.families)).nonzero()[:, 0]  # emoji, which are to be known by heart
+    learned = learned[torch.randperm(len(learned), generator=torch.Generator().manual_seed(5))[:256]]
+
     def mark(model: Dalle) -> dict:
         """A row of figures; of several families each split has one dict a family."""
         row = {}
@@ -103,6 +106,10 @@ def main():
             else:
                 row.setdefault(f"{split}_loss", {})[family] = loss
                 row.setdefault(split, {})[family] = shares
+        if len(learned):
+            text = as_text([data.captions[i][0] for i in learned], config.dalle, tokenizer)
+            with torch.inference_mode():
+                row["emoji_loss"] = round(float(model.loss(text, tokens[learned].long())["image"]), 4)
         return row
 
     shape = {"width": options.width, "depth": options.depth, "heads": options.width // HEAD}
