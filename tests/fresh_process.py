@@ -40,17 +40,17 @@ def said_by(command: list[str], root: Path, patience: float = PATIENCE) -> str:
 
 @functools.cache
 def failures(nodes: tuple[str, ...], root: Path) -> tuple[dict[str, str | None], str]:
-    """Of each of the tests `nodes`, which are of one file: None, or how it failed; and all that was said."""
+    """Of each of the tests `nodes`, which are of one file: None, or why it did not pass (to be skipped is not
+    to pass); and all that was said."""
     with tempfile.TemporaryDirectory(prefix="dalle-edu-fresh-") as place:
         report = Path(place) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-v", "-p", "no:xdist", "--junitxml", str(report), *nodes]
         said = said_by(command, root)
         cases = ElementTree.parse(report).iter("testcase") if report.exists() else ()
-        told = {case.attrib["name"]: case for case in cases}
     of = {}
-    for name, case in told.items():
-        bad = [part.text for part in case if part.tag in ("failure", "error")]
-        of[name] = "\n".join(map(str, bad)) if bad else None
+    for case in cases:
+        bad = [str(part.text) for part in case if part.tag in ("failure", "error", "skipped")]
+        of[case.attrib["name"]] = "\n".join(bad) if bad else None
     return of, said
 
 

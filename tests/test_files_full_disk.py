@@ -38,7 +38,6 @@ def in_a_fork(work, most: int | None = None) -> tuple[str, str]:
             import resource
 
             os.close(end)
-            torch.set_num_threads(1)
             out, err = io.StringIO(), io.StringIO()
             if most is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))

@@ -8,7 +8,7 @@ import fresh_process
 import pytest
 
 THREE = """
-import os, threading, torch
+import os, pytest, threading, torch
 
 def test_good():
     assert os.environ["OMP_NUM_THREADS"] == "1" and torch.get_num_threads() == 1
@@ -17,6 +17,9 @@ def test_good():
 def test_bad():
     assert [1, 2] == [1, 3], "not the same"
 
+def test_skipped():
+    pytest.skip("no tool")
+
 def test_last(request):
     assert "xdist" not in request.config.pluginmanager.list_name_plugin()
 """
@@ -24,10 +27,11 @@ def test_last(request):
 
 def test_each_test_tells_what_it_told_there(tmp_path):
     (tmp_path / "test_three.py").write_text(THREE)
-    names = ("test_good", "test_bad", "test_last")
+    names = ("test_good", "test_bad", "test_skipped", "test_last")
     of, said = fresh_process.failures(tuple(f"test_three.py::{name}" for name in names), tmp_path)
     assert of["test_good"] is None and of["test_last"] is None, said
     assert "not the same" in of["test_bad"] and "test_three.py:9" in of["test_bad"]
+    assert "no tool" in of["test_skipped"]
 
 
 def test_a_process_that_dies_leaves_nobody_taken_for_good(tmp_path):
