@@ -1,0 +1,91 @@
+"""Runs what hangs on the shipped weights, a command after the other: `python tools/after_weights.py [--list]`.
+
+With other weights the figures of these files are others. A command that has run with the weights that are
+there is not run again: each one that ended well is a row of `experiments/after_weights.jsonl`, with the
+digest of the weights, its seconds and the machine. Interrupted (Ctrl-C), the same line goes on with the
+command that was stopped; one that fails ends all, and says so. `--list` says what would run, and how long
+each took last. Afterwards the chapters that load the model are run again, looked at, and told anew
+(CONTRIBUTING.md).
+"""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from dalle_edu.drawing import FOLDER
+from dalle_edu.files import write_text
+from dalle_edu.machine.processor import machine
+
+ROOT = Path(__file__).parents[1]
+LOG = ROOT / "experiments" / "after_weights.jsonl"
+MODEL = "picturebook"
+SHIPPED = f"dalle_edu/weights/{MODEL}"
+COMMANDS = [
+    f"-m dalle_edu.cli evaluate --model {SHIPPED} --out {SHIPPED}/evaluation.json",
+    f"tools/model_card.py {SHIPPED}",
+    "tools/ten_prompts.py",  # the picture in README.md
+    "experiments/mask_curves.py --out experiments/08-mask-curves.json",
+    "experiments/what_first.py --out experiments/09-what-first.json",
+    "experiments/scaling.py --out experiments/10-crossing.json",
+    "experiments/sampling_dials.py",
+    "benchmarks/sampling_speed.py --out experiments/11-sampling-speed.json",
+    "experiments/drawn_codes.py",  # chapter 2: its judge is CLIP
+    f"experiments/guidance.py --model {MODEL} --out experiments/guidance.json",
+    "experiments/best_of_n.py",
+]
+
+
+def digest(folder: Path) -> str:
+    """The SHA-256, in 16 hexadecimal digits, of all weights (*.safetensors) and the tokenizer of `folder`."""
+    together = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), folder / "tokenizer.json"]):
+        together.update(path.name.encode())
+        with path.open("rb") as file:
+            together.update(hashlib.file_digest(file, "sha256").digest())
+    return together.hexdigest()[:16]
+
+
+def rows(log: Path) -> list[dict]:
+    """What ran so far, oldest first."""
+    return [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.is_file() else []
+
+
+def still_to_run(commands: list[str], weights: str, done: list[dict]) -> list[str]:
+    """The commands that have not ended well with these `weights`, in their order."""
+    finished = {row["command"] for row in done if row["weights"] == weights}
+    return [command for command in commands if command not in finished]
+
+
+def run_all(commands: list[str], weights: str, log: Path) -> None:
+    """Runs what is still to run in the repository's root; raises SystemExit at the first that fails."""
+    for command in still_to_run(commands, weights, rows(log)):
+        print(f"python {command}", flush=True)
+        start = time.monotonic()
+        code = subprocess.run([sys.executable, *command.split()], cwd=ROOT).returncode
+        if code:
+            raise SystemExit(f"This ended with {code}: python {command}. The same line goes on with it.")
+        took = {"weights": weights, "seconds": round(time.monotonic() - start), "machine": machine()}
+        lines = [json.dumps(row) for row in [*rows(log), {"command": command} | took]]
+        write_text(log, "\n".join(lines) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--list", action="store_true", help="say what would run, and run nothing")
+    options = parser.parse_args()
+    weights = digest(FOLDER / MODEL)
+    if not options.list:
+        run_all(COMMANDS, weights, LOG)
+        return
+    took = {row["command"]: row["seconds"] for row in rows(LOG)}
+    for command in still_to_run(COMMANDS, weights, rows(LOG)):
+        last = f"took {took[command]:,} s" if command in took else "never timed"
+        print(f"{last:>15}  python {command}")
+
+
+if __name__ == "__main__":
+    main()
