@@ -1,4 +1,4 @@
-"""Runs what hangs on the shipped weights, a command after the other: `python tools/after_weights.py [--list]`.
+"""Runs what hangs on the shipped weights, command by command: `python tools/after_weights.py [--list]`.
 
 With other weights the figures of these files are others. A command that has run with the weights that are
 there is not run again: each one that ended well is a row of `experiments/after_weights.jsonl`, with the
