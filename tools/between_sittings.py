@@ -64,7 +64,8 @@ def _card(kept: Path, about: dict) -> str:
             minutes = f"{trained['seconds'] / 60:.0f}"
             rows.append(f"| {part} | {trained['steps']:,} | {minutes} | {trained['machine']} |")
     steps = f"{about['step']:,} of {about['training']['steps']:,}"
-    rows.append(f"| dalle | {steps} | {about['seconds'] / 60:.0f} | in training |")
+    state = "in training" if about["step"] < about["training"]["steps"] else "at its last step"
+    rows.append(f"| dalle | {steps} | {about['seconds'] / 60:.0f} | {state} |")
     return CARD.format(name=kept.name, rows="\n".join(rows))
 
 

@@ -1,6 +1,7 @@
 """A model in training, kept small from one sitting to the next: what is left, and how training goes on."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_what_is_kept_is_small_and_goes_on_from_the_averaged_weights(sittings):
     assert size[0] < size[1] / 5
     card = (place / "kept" / "README.md").read_text(encoding="utf-8")
     assert "| dvae | 6 |" in card and "| clip | 4 |" in card and "| dalle | 12 of 16 |" in card
+    assert "in training |" in card
+
+
+def test_the_card_says_when_a_transformer_is_at_its_last_step(sittings, tmp_path):
+    config, place = sittings
+    shutil.copytree(place / "first", tmp_path / "first")
+    train_part("dalle", config, tmp_path / "first", progress=False, resume=True)
+    keep(tmp_path / "first", tmp_path / "kept")
+    assert "| at its last step |" in (tmp_path / "kept" / "README.md").read_text(encoding="utf-8")
 
 
 def test_training_goes_on_where_it_was_and_ends_as_a_model_that_draws(sittings):
