@@ -47,6 +47,9 @@ def path_argument(help: str):
     return typer.Argument(help=help, parser=a_path)
 
 
+GuidanceOption = Annotated[
+    float, typer.Option(help="Above 1: closer to the caption; for models trained with caption_dropout.")
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(help="How many cores share the work (DALLE_EDU_WORKERS says so for every command)."),
@@ -61,9 +64,7 @@ def draw(
     seed: Annotated[int, typer.Option(help="The same seed draws the same again on the same machine.")] = 0,
     temperature: Annotated[float, typer.Option(help="Below 1: safer; above 1: wilder.")] = 1.0,
     top_k: Annotated[int, typer.Option(help="Draw each token from the K most probable ones (0: all).")] = 0,
-    guidance: Annotated[
-        float, typer.Option(help="Above 1: closer to the caption; for models trained with caption_dropout.")
-    ] = 1.0,
+    guidance: GuidanceOption = 1.0,
     model: ModelOption = "picturebook",
     start: Annotated[Path | None, path_option("A picture to begin with.")] = None,
     keep_rows: Annotated[int, typer.Option(help="How many rows of its tokens to keep.")] = 0,
@@ -145,6 +146,7 @@ def evaluate(
         str, typer.Option(help="Best of how many samples: 8,64:16 is best of 8, and of 64 for 16 captions.")
     ] = "8,64:16",
     seed: Annotated[int, typer.Option(help="The same seed measures the same figures.")] = 0,
+    guidance: GuidanceOption = 1.0,
     workers: WorkersOption = None,
 ) -> None:
     """Measure a model: dVAE, CLIP, copies, and drawings of held-out captions, read by judges."""
@@ -157,7 +159,8 @@ def evaluate(
     from dalle_edu.evaluate.figures import parse_best, table, write
 
     parse_best(best)
-    figures = measure(load(model), samples=samples, seed=seed, best=best, progress=True, workers=workers)
+    dials = {"samples": samples, "seed": seed, "best": best, "guidance": guidance}
+    figures = measure(load(model), **dials, progress=True, workers=workers)
     print(table(figures))
     if out is not None:
         write(figures, out)

@@ -96,7 +96,13 @@ def training_pictures(config: Config) -> Mixture:
     return mixture(sources, size) if shards is None else shards.sample(size)
 
 
-def copies(model: DrawingModel, seed: int = 0, samples: int = SAMPLES, workers: int | None = None) -> dict:
+def copies(
+    model: DrawingModel,
+    seed: int = 0,
+    samples: int = SAMPLES,
+    workers: int | None = None,
+    guidance: float = 1.0,
+) -> dict:
     """Draws the forty prompts, `samples` each, and looks for copies among all that the model was trained on.
 
     Returns "figures" for JSON ("groups": counts [copies, drawings] in "tokens" and in "pixels"; "prompts":
@@ -111,7 +117,8 @@ def copies(model: DrawingModel, seed: int = 0, samples: int = SAMPLES, workers: 
 
     def draw(prompt: str) -> Tensor:
         text = model.encode_text(prompt, cut=True)
-        return model.draw_tokens(text, seed, range(samples), on_step=lambda *_: may_stop())
+        how = {"on_step": lambda *_: may_stop(), "guidance": guidance}
+        return model.draw_tokens(text, seed, range(samples), **how)
 
     drawn = list(in_order(draw, [prompt for _, prompt in prompts], workers))
     training = training_pictures(model.config)

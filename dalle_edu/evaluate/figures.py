@@ -26,7 +26,7 @@ from dalle_edu.evaluate.known import known
 from dalle_edu.evaluate.report import table, wilson
 from dalle_edu.files import write_text
 from dalle_edu.machine.workers import in_order, may_stop
-from dalle_edu.sampling import sample_generators, sample_tokens
+from dalle_edu.sampling import check_dials, sample_generators, sample_tokens
 from dalle_edu.vqvae import perplexity
 
 __all__ = ["FAMILIES", "evaluate", "family", "table", "wilson", "write"]
@@ -117,6 +117,7 @@ def draw_all(
     key: str,
     temperature: float = 1.0,
     workers: int | None = None,
+    guidance: float = 1.0,
 ) -> Iterable[tuple[list[int], Tensor]]:
     """Draws max(best) samples for each caption, or as many as `best` wants of it; `key` names the seed.
 
@@ -128,8 +129,8 @@ def draw_all(
         group, samples = piece
         generators = [one for i in group for one in sample_generators(f"{key}/{i}", samples)]
         text = model.encode_text([captions[i] for i in group], cut=True)
-        dials = {"temperature": temperature, "generator": generators, "on_step": lambda *_: may_stop()}
-        tokens = sample_tokens(model.dalle, text, len(samples), **dials)
+        dials = {"temperature": temperature, "guidance": guidance, "on_step": lambda *_: may_stop()}
+        tokens = sample_tokens(model.dalle, text, len(samples), generator=generators, **dials)
         return [i for i in group for _ in samples], model.pictures(tokens)
 
     return in_order(draw, _pieces(len(captions), best), workers)
@@ -156,6 +157,7 @@ def family(
     best: dict[int, int | None],
     advance: Callable[[int], object] = int,
     workers: int | None = None,
+    guidance: float = 1.0,
 ) -> dict:
     """Drawings of `samples` held-out captions of one family, read by its judge.
 
@@ -171,7 +173,8 @@ def family(
     said: list[list[dict[str, bool]]] = [[] for _ in captions]
     firsts: dict[int, Tensor] = {}
     wanted = best if ranks else {1: None}
-    for owners, drawn in draw_all(model, captions, wanted, f"{seed}/{name}", workers=workers):
+    how = {"workers": workers, "guidance": guidance}
+    for owners, drawn in draw_all(model, captions, wanted, f"{seed}/{name}", **how):
         texts = [captions[i] for i in owners]
         similar = _similarities(model, drawn, texts) if ranks else [math.nan] * len(texts)
         for row, verdict in enumerate(verdicts(name, drawn, texts)):
@@ -181,7 +184,7 @@ def family(
         advance(len(owners))
     careful: list[dict[str, bool]] = []
     key = f"{seed}/{name}/careful"
-    for owners, drawn in draw_all(model, captions, {1: None}, key, CAREFUL, workers):
+    for owners, drawn in draw_all(model, captions, {1: None}, key, CAREFUL, **how):
         careful += verdicts(name, drawn, [captions[i] for i in owners])
         advance(len(owners))
     again = model.vae.decode(model.vae.encode(pictures))
@@ -227,17 +230,20 @@ def evaluate(
     best: str = BEST,
     progress: bool = False,
     workers: int | None = None,
+    guidance: float = 1.0,
 ) -> dict:
     """All figures of one model: `samples` held-out captions a family, `best` as `parse_best` reads it.
 
     `seed` is that of captions and drawings; `workers` draw at a time, and the figures do not depend on them.
-    Interrupted (Ctrl-C), it returns the families that are finished,
-    and says so under "interrupted".
+    `guidance` is that of every drawing, as `draw` takes it. Interrupted (Ctrl-C), it returns the families
+    that are finished, and says so under "interrupted". Raises ReaderError for values that cannot be.
     """
     from tqdm.auto import tqdm
 
+    check_dials(1.0, 0, 1.0, guidance)  # now, not after the dVAE's figures
     wanted, size, ranks = parse_best(best), model.config.dvae.image_size, model.clip is not None
     figures = {"samples": samples, "seed": seed, "best_of": best, "threads": torch.get_num_threads()}
+    figures["guidance"] = guidance
     figures["reconstruction"] = reconstruction(model)
     figures["alignment"] = alignment(model, held_out=emoji_way(model))
     if ranks:
@@ -246,15 +252,16 @@ def evaluate(
     counts = dict.fromkeys(families_of(model), samples)
     counts["people"] = len(held_out("people", size, samples, seed)[1])
     total = sum(_pictures(count, wanted if ranks else {1: None}) for count in counts.values())
+    how = {"workers": workers, "guidance": guidance}
     with tqdm(total=total, disable=not progress, unit="picture", smoothing=0.05) as bar:
         try:
             for name in counts:
                 bar.set_description(name)
-                figures["families"][name] = family(model, name, samples, seed, wanted, bar.update, workers)
+                figures["families"][name] = family(model, name, samples, seed, wanted, bar.update, **how)
             bar.set_description("known")
-            figures["known"] = known(model, 2 * samples)
+            figures["known"] = known(model, 2 * samples, guidance=guidance)
             bar.set_description("copies")
-            figures["copies"] = copies(model, seed, workers=workers)["figures"]
+            figures["copies"] = copies(model, seed, **how)["figures"]
         except KeyboardInterrupt:
             figures["interrupted"] = True
     return figures

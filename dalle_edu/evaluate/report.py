@@ -69,6 +69,8 @@ def table(figures: dict) -> str:
         said = "{} of trained single things are recognised, through the dVAE {}".format(*shares)
         lines.append(f"known    {said} ({found['captions']} captions, {len(found['seeds'])} seeds)")
     run = f"{figures['samples']} captions a family, seed {figures['seed']}, {figures['threads']} threads"
+    if figures.get("guidance", 1.0) != 1.0:
+        run += f", guidance {figures['guidance']:g}"
     lines += ["", f"held-out captions, right in everything ({run}):"]
     families = figures["families"]
     numbers = list(next(iter(families.values()))["best"]) if families else []

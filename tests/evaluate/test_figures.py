@@ -25,6 +25,7 @@ from dalle_edu.evaluate.figures import (
     write,
 )
 from dalle_edu.evaluate.report import all_samples, rate, table, wilson
+from dalle_edu.sampling import sample_tokens
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,26 @@ def test_every_drawing_is_counted_once_and_the_choices_come_from_what_was_drawn(
 def test_the_same_seed_gives_the_same_figures_and_they_survive_json(figures):
     again = evaluate(loaded_model(), samples=3, seed=5, best="2,4:2")
     assert again == figures == json.loads(json.dumps(figures))
+
+
+def test_guidance_is_that_of_every_drawing_and_the_figures_and_the_table_say_it(monkeypatch):
+    seen = []
+
+    def watched(*arguments, guidance=1.0, **how):
+        seen.append(guidance)
+        return sample_tokens(*arguments, guidance=guidance, **how)
+
+    for module in ("dalle_edu.evaluate.figures", "dalle_edu.evaluate.known", "dalle_edu.drawing"):
+        monkeypatch.setattr(f"{module}.sample_tokens", watched)
+    figures = evaluate(loaded_model(), samples=1, best="2", guidance=1.5, workers=1)
+    assert len(seen) > 10 and set(seen) == {1.5}
+    assert figures["guidance"] == 1.5 and f"{figures['threads']} threads, guidance 1.5)" in table(figures)
+
+
+def test_guidance_that_cannot_be_is_refused_before_anything_is_measured(monkeypatch):
+    monkeypatch.delattr(evaluation, "reconstruction")
+    with pytest.raises(ReaderError, match="guidance is -1"):
+        evaluate(loaded_model(), guidance=-1)
 
 
 def test_the_table_shows_every_family_and_no_line_is_too_long(figures):
@@ -184,10 +205,10 @@ def test_copies_reports_every_drawing():
 
 
 def test_interrupted_it_keeps_what_is_finished_and_says_so(monkeypatch):
-    def stop(model, name, *rest):
+    def stop(model, name, *rest, **how):
         if name == "solids":
             raise KeyboardInterrupt
-        return family(model, name, *rest)
+        return family(model, name, *rest, **how)
 
     monkeypatch.setattr(evaluation, "family", stop)
     figures = evaluate(loaded_model(), samples=2, best="2")
