@@ -242,7 +242,8 @@ def _fits(side: int, size: str | None, count: int) -> bool:
 def _holds(relation: str, first: tuple[float, float], second: tuple[float, float]) -> bool:
     down, across = second[0] - first[0], second[1] - first[1]
     along, aside = (across, down) if "the" in relation else (down, across)
-    return (-along if relation in ("to the right of", "below") else along) > abs(aside)
+    # Middles are numpy's numbers, and so is what they compare to, which JSON does not take.
+    return bool((-along if relation in ("to the right of", "below") else along) > abs(aside))
 
 
 @cache

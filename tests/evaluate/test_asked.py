@@ -1,5 +1,6 @@
 """What is asked of which model, and that the judges know real pictures of it from others."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,7 @@ from toy import loaded_model
 
 from dalle_edu.configs import read_config
 from dalle_edu.data.things import held_out as never_trained
-from dalle_edu.evaluate.asked import FAMILIES, THINGS, emoji_way, families_of, held_out, verdicts
+from dalle_edu.evaluate.asked import FAMILIES, THINGS, count_right, emoji_way, families_of, held_out, verdicts
 from dalle_edu.evaluate.figures import family, reconstruction
 from dalle_edu.evaluate.report import table
 from dalle_edu.judges.things import parse_things
@@ -34,6 +35,16 @@ def test_the_captions_of_things_were_never_trained_and_a_real_picture_is_told_fr
     right = [verdict["all"] for verdict in verdicts(name, pictures, captions)]
     wrong = [verdict["all"] for verdict in verdicts(name, pictures.roll(1, 0), captions)]
     assert sum(right) >= 11 and sum(wrong) <= 1
+
+
+@pytest.mark.parametrize("name", (*FAMILIES, *THINGS))
+def test_what_every_judge_says_can_be_written_as_json(name):
+    """An evaluation takes minutes, and is written at its end: numpy's bool would lose all of it."""
+    pictures, captions = held_out(name, 64, 4, seed=0)
+    said = verdicts(name, pictures, captions)
+    assert json.loads(json.dumps(said)) == said
+    counts = count_right(said)
+    assert json.loads(json.dumps(counts)) == counts and counts["all"][1] == 4
 
 
 def test_a_family_of_things_has_all_figures_and_stands_in_the_table():
