@@ -117,8 +117,7 @@ def copies(
 
     def draw(prompt: str) -> Tensor:
         text = model.encode_text(prompt, cut=True)
-        how = {"on_step": lambda *_: may_stop(), "guidance": guidance}
-        return model.draw_tokens(text, seed, range(samples), **how)
+        return model.draw_tokens(text, seed, range(samples), lambda *_: may_stop(), guidance=guidance)
 
     drawn = list(in_order(draw, [prompt for _, prompt in prompts], workers))
     training = training_pictures(model.config)

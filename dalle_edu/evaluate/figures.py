@@ -240,7 +240,7 @@ def evaluate(
     """
     from tqdm.auto import tqdm
 
-    check_dials(1.0, 0, 1.0, guidance)  # now, not after the dVAE's figures
+    check_dials(guidance=guidance)  # now, not after the dVAE's figures
     wanted, size, ranks = parse_best(best), model.config.dvae.image_size, model.clip is not None
     figures = {"samples": samples, "seed": seed, "best_of": best, "threads": torch.get_num_threads()}
     figures["guidance"] = guidance
