@@ -48,7 +48,8 @@ def path_argument(help: str):
 
 
 GuidanceOption = Annotated[
-    float, typer.Option(help="Above 1: closer to the caption; for models trained with caption_dropout.")
+    float | None,
+    typer.Option(help="Above 1: closer to the caption; for models trained with caption_dropout.  \\[default: the model's]"),
 ]
 WorkersOption = Annotated[
     int | None,
@@ -62,9 +63,11 @@ def draw(
     samples: Annotated[int, typer.Option(help="How many pictures to draw.")] = 32,
     best: Annotated[int, typer.Option(help="How many of them to show, best first by CLIP.")] = 8,
     seed: Annotated[int, typer.Option(help="The same seed draws the same again on the same machine.")] = 0,
-    temperature: Annotated[float, typer.Option(help="Below 1: safer; above 1: wilder.")] = 1.0,
+    temperature: Annotated[
+        float | None, typer.Option(help="Below 1: safer; above 1: wilder.  \\[default: the model's]")
+    ] = None,
     top_k: Annotated[int, typer.Option(help="Draw each token from the K most probable ones (0: all).")] = 0,
-    guidance: GuidanceOption = 1.0,
+    guidance: GuidanceOption = None,
     model: ModelOption = "picturebook",
     start: Annotated[Path | None, path_option("A picture to begin with.")] = None,
     keep_rows: Annotated[int, typer.Option(help="How many rows of its tokens to keep.")] = 0,
@@ -146,7 +149,7 @@ def evaluate(
         str, typer.Option(help="Best of how many samples: 8,64:16 is best of 8, and of 64 for 16 captions.")
     ] = "8,64:16",
     seed: Annotated[int, typer.Option(help="The same seed measures the same figures.")] = 0,
-    guidance: GuidanceOption = 1.0,
+    guidance: GuidanceOption = None,
     workers: WorkersOption = None,
 ) -> None:
     """Measure a model: dVAE, CLIP, copies, and drawings of held-out captions, read by judges."""

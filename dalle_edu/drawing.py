@@ -185,10 +185,10 @@ class DrawingModel:
         samples: int = 32,
         seed: int = 0,
         *,
-        temperature: float = 1.0,
+        temperature: float | None = None,
         top_k: int = 0,
         top_p: float = 1.0,
-        guidance: float = 1.0,
+        guidance: float | None = None,
         start: Tensor | Image.Image | None = None,
         keep_rows: int = 0,
         keep: Tensor | None = None,
@@ -201,8 +201,9 @@ class DrawingModel:
         """Draws `samples` pictures of `prompt`, ranked by CLIP.
 
         The same seed gives the same pictures on the same machine, whatever `samples`, `batch` and `workers`
-        are: sample i has its own generator. `guidance` above 1 follows the caption more closely than the
-        model would by itself, in twice the time (`dalle_edu.sampling.guided`).
+        are: sample i has its own generator. `temperature` and `guidance` are those of the model's
+        configuration, [drawing], unless they are given; `guidance` above 1 follows the caption more closely
+        than the model would by itself, in twice the time (`dalle_edu.sampling.guided`).
 
         `start` (3, size, size) in [0, 1], or a Pillow picture of any size, is a picture whose first
         `keep_rows` rows of tokens are kept, or those that `keep` (height * width,) names. `batch` samples are
@@ -221,6 +222,9 @@ class DrawingModel:
         check_whole("batch", batch, 1)
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise ReaderError(f"seed is {brief(seed)}; it must be a whole number from 0 to 2**63 - 1.")
+        usual = self.config.drawing
+        temperature = usual.temperature if temperature is None else temperature
+        guidance = usual.guidance if guidance is None else guidance
         check_dials(temperature, top_k, top_p, guidance)
         text = self.encode_text(prompt)
         given, keep = self._start(start, keep_rows, keep)

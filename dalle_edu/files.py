@@ -83,6 +83,21 @@ def weights_digest(model: nn.Module, without: str, start: bytes = b"") -> str:
     return digest.hexdigest()[:16]
 
 
+def files_digest(paths: Iterable[Path]) -> str:
+    """The SHA-256, in 16 hexadecimal digits, of files by their names and contents, in the order of names."""
+    together = hashlib.sha256()
+    for path in sorted(paths, key=lambda path: path.name):
+        together.update(path.name.encode())
+        with path.open("rb") as file:
+            together.update(hashlib.file_digest(file, "sha256").digest())
+    return together.hexdigest()[:16]
+
+
+def model_digest(folder: Path) -> str:
+    """`files_digest` of all weights (*.safetensors) and the tokenizer of a model's folder."""
+    return files_digest([*folder.glob("*.safetensors"), folder / "tokenizer.json"])
+
+
 def load_weights(model: nn.Module, path: Path) -> nn.Module:
     """Loads a safetensors file into `model`, in the model's own precision (weights may be stored in 16 bits),
     and sets it to evaluation. Raises ReaderError where they do not fit, and where they are no numbers."""

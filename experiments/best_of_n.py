@@ -1,7 +1,7 @@
 """How much CLIP's choice among N drawings is worth: `python experiments/best_of_n.py [--captions 8]`.
 
-For held-out captions of each family of `Scenes`, `--samples` drawings each (temperature 1, as in the paper),
-every one scored by the model's CLIP and read by the family's judge. Stored are all scores and verdicts, from
+For held-out captions of each family of `Scenes`, `--samples` drawings each (temperature 1, as in the paper,
+and the guidance with which the model draws by default), every one scored by the model's CLIP and read by the family's judge. Stored are all scores and verdicts, from
 which chapter 12 computes the best of any N, and the tokens of the best of the first 1, 8, 64 and 512. Each
 caption is written when it is done; interrupted, the same command goes on where it stopped, and files of other
 weights or dials are refused. Captions of all families take turns, so that an unfinished file is a fair,
@@ -26,7 +26,7 @@ from dalle_edu.data import Scenes
 from dalle_edu.data.scenes import FAMILIES
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.errors import ReaderError
-from dalle_edu.files import read_tensors, write_tensors, write_text
+from dalle_edu.files import files_digest, read_tensors, write_tensors, write_text
 from dalle_edu.reranking import expected_best
 from dalle_edu.sampling import sample_tokens
 
@@ -48,22 +48,20 @@ def held_out_captions(count: int, seed: int) -> list[tuple[str, str]]:
 
 def weights_hash(model: DrawingModel) -> str:
     """Names the three trained parts."""
-    digest = hashlib.sha256()
-    for part in ("dvae", "clip", "dalle"):
-        digest.update((model.folder / f"{part}.safetensors").read_bytes())
-    return digest.hexdigest()[:16]
+    return files_digest(model.folder / f"{part}.safetensors" for part in ("dvae", "clip", "dalle"))
 
 
 def drawn_tokens(model: DrawingModel, caption: str, samples: int, seed: int, kept: Path) -> torch.Tensor:
     """(samples, picture_length) int64 in the order of drawing, from the folder `kept` if they are there."""
     name = hashlib.sha256(f"{seed}/{caption}".encode()).digest()
-    weights = hashlib.sha256((model.folder / "dalle.safetensors").read_bytes()).hexdigest()[:16]
-    path = kept / weights / f"{name.hex()[:16]}-{samples}.safetensors"
+    guidance = model.config.drawing.guidance
+    weights = files_digest([model.folder / "dalle.safetensors"])
+    path = kept / f"{weights}-{guidance:g}" / f"{name.hex()[:16]}-{samples}.safetensors"
     if not path.is_file():
         generator = torch.Generator().manual_seed(int.from_bytes(name[:7], "big"))
         text = model.encode_text(caption)
         sizes = [min(BATCH, samples - start) for start in range(0, samples, BATCH)]
-        drawn = [sample_tokens(model.dalle, text, size, generator=generator) for size in sizes]
+        drawn = [sample_tokens(model.dalle, text, size, generator=generator, guidance=guidance) for size in sizes]
         write_tensors(path, {"tokens": torch.cat(drawn).to(torch.int16)})  # codes are below 2 ** 15
     return read_tensors(path)["tokens"].long()
 
@@ -137,6 +135,7 @@ def main() -> None:
         "samples": arguments.samples,
         "seed": arguments.seed,
         "temperature": 1.0,
+        "guidance": model.config.drawing.guidance,
     }
     found = read(arguments.out, key)
     done = {one["caption"] for one in found["captions"]}

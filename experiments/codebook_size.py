@@ -38,7 +38,7 @@ def decibels(pictures: torch.Tensor, codebook: PatchCodebook) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--config", default="picturebook-2")
+    parser.add_argument("--config", default="picturebook")
     parser.add_argument("--codes", type=int, nargs="+", default=[1024, 2048, 4096, 8192])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path)

@@ -25,7 +25,7 @@ from dalle_edu.files import write_text
 from dalle_edu.judges.boxes import cut_all
 from dalle_edu.train.run import machine
 
-TEMPERATURES, STRENGTHS = (0.7, 0.85, 1.0), (1.0, 1.25, 1.5, 2.0)
+TEMPERATURES, STRENGTHS = (0.5, 0.7, 1.0), (1.0, 1.25, 1.5, 2.0)
 WHITE = 0.97  # a picture is called white where its darkest pixel is lighter
 
 

@@ -4,7 +4,8 @@
     [--out experiments/11-sampling-dials.json]
 
 Different captions of the family "attributes" that training never showed (split "held_out"), `samples`
-drawings of each, read by the judge of `abilities.py`. Spread: the mean distance of two drawings of one
+drawings of each with the guidance that is the model's own, read by the judge of
+`abilities.py`. Spread: the mean distance of two drawings of one
 caption, root mean square over pixels and colours.
 
 Drawings of one caption are alike, so the captions are the units: every interval is a bootstrap over them
@@ -45,7 +46,8 @@ def measure(model, captions: list[str], samples: int, seed: int, **dials) -> dic
     for start in range(0, len(captions), 64 // samples):
         part = captions[start : start + 64 // samples]
         generator = torch.Generator().manual_seed(seed + start)
-        tokens = sample_tokens(model.dalle, model.encode_text(part), samples, generator=generator, **dials)
+        usual = {"generator": generator, "guidance": model.config.drawing.guidance}
+        tokens = sample_tokens(model.dalle, model.encode_text(part), samples, **usual, **dials)
         for caption, drawn in zip(part, model.pictures(tokens).split(samples), strict=True):
             judged = [score(picture, caption) for picture in drawn]
             found["right"].append(sum(one["all"] for one in judged) / samples)

@@ -13,7 +13,7 @@ other work; chapter 13 (13-noise.jsonl)
     --families attributes solids --length 4000 --seeds 0 1 2 --width 64 --depth 4 --batch-size 16
     --steps 800 --marks 1 --precision float32
 
-and experiments/wordings.jsonl, with the dVAE of training/picturebook-2, `--noise 0.2` and what its rows name
+and experiments/wordings.jsonl, with the shipped model's dVAE, `--noise 0.2` and what its rows name
 of `--wordings`, `--dropout 0.1`, `--emoji 0.6`. Of its first rows 128 drawings a split were judged, of the
 others 48 of trained captions and 64 of held-out ones.
 

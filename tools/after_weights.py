@@ -9,7 +9,6 @@ each took last. Afterwards the chapters that load the model are run again, looke
 """
 
 import argparse
-import hashlib
 import json
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import time
 from pathlib import Path
 
 from dalle_edu.drawing import FOLDER
-from dalle_edu.files import write_text
+from dalle_edu.files import model_digest, write_text
 from dalle_edu.machine.processor import machine
 
 ROOT = Path(__file__).parents[1]
@@ -25,28 +24,18 @@ LOG = ROOT / "experiments" / "after_weights.jsonl"
 MODEL = "picturebook"
 SHIPPED = f"dalle_edu/weights/{MODEL}"
 COMMANDS = [
-    f"-m dalle_edu.cli evaluate --model {SHIPPED} --out {SHIPPED}/evaluation.json",
+    f"-m dalle_edu.cli evaluate --model {SHIPPED} --best 8,16 --out {SHIPPED}/evaluation.json",
     f"tools/model_card.py {SHIPPED}",
     "tools/ten_prompts.py",  # the picture in README.md
-    "experiments/mask_curves.py --out experiments/08-mask-curves.json",
-    "experiments/what_first.py --out experiments/09-what-first.json",
-    "experiments/scaling.py --out experiments/10-crossing.json",
     "experiments/sampling_dials.py",
+    "experiments/what_first.py --out experiments/09-what-first.json",
+    "experiments/mask_curves.py --out experiments/08-mask-curves.json",
     "benchmarks/sampling_speed.py --out experiments/11-sampling-speed.json",
+    "experiments/best_of_n.py --captions 4",
+    "experiments/scaling.py --out experiments/10-crossing.json",
     "experiments/drawn_codes.py",  # chapter 2: its judge is CLIP
-    f"experiments/guidance.py --model {MODEL} --out experiments/guidance.json",
-    "experiments/best_of_n.py",
+    f"experiments/guidance.py --model {MODEL} --captions 32 --seeds 0 --out experiments/11-guidance.json",
 ]
-
-
-def digest(folder: Path) -> str:
-    """The SHA-256, in 16 hexadecimal digits, of all weights (*.safetensors) and the tokenizer of `folder`."""
-    together = hashlib.sha256()
-    for path in sorted([*folder.glob("*.safetensors"), folder / "tokenizer.json"]):
-        together.update(path.name.encode())
-        with path.open("rb") as file:
-            together.update(hashlib.file_digest(file, "sha256").digest())
-    return together.hexdigest()[:16]
 
 
 def rows(log: Path) -> list[dict]:
@@ -77,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--list", action="store_true", help="say what would run, and run nothing")
     options = parser.parse_args()
-    weights = digest(FOLDER / MODEL)
+    weights = model_digest(FOLDER / MODEL)
     if not options.list:
         run_all(COMMANDS, weights, LOG)
         return

@@ -82,7 +82,7 @@ OMP_NUM_THREADS={threads}, on combinations that training never showed:
 {scores}
 ```
 
-"1 sample": the first, at temperature 1. "careful": one at temperature 0.7. "best of N": of the same samples
+"1 sample": the first, at temperature 1. "careful": one at temperature 0.5. "best of N": of the same samples
 and more, the one that CLIP finds nearest to the caption. "chance": the judge on real pictures of other
 captions. "ceiling": the judge on real pictures after the dVAE. "all, pairs", "counted", "lists": everything
 right, of the captions of that kind. In brackets, 95 % intervals (Wilson). As data:

@@ -1,7 +1,7 @@
 """What a configuration means: the tables of its file as the parts' frozen configurations, checked whole.
 
-A file has the sections [data], [tokenizer], [dvae], [clip], [dalle], and for each model [dvae.training] and
-so on. What a section may hold is what the classes named in PARTS hold.
+A file has the sections [data], [tokenizer], [dvae], [clip], [dalle], [drawing], and for each model
+[dvae.training] and so on. What a section may hold is what the classes named in PARTS hold.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dalle_edu.configs import find_config, read_table
-from dalle_edu.configs.checked import Count, checked, whole
+from dalle_edu.configs.checked import Count, NotNegative, Positive, checked, whole
 from dalle_edu.dalle import DalleConfig
 from dalle_edu.data.sources import check_source
 from dalle_edu.dvae import DiscreteVAEConfig
@@ -21,7 +21,7 @@ from dalle_edu.reranking import ClipConfig
 from dalle_edu.tokens import BYTES
 from dalle_edu.train.config import ClipRecipe, DalleRecipe, DvaeRecipe, Schedule, TrainingConfig
 
-SECTIONS = ("data", "tokenizer", "dvae", "clip", "dalle")
+SECTIONS = ("data", "tokenizer", "dvae", "clip", "dalle", "drawing")
 PARTS = {  # the shape of a part, and what its training does with pictures
     "dvae": (DiscreteVAEConfig, DvaeRecipe),
     "clip": (ClipConfig, ClipRecipe),
@@ -36,6 +36,14 @@ class TokenizerConfig:
 
     text_length: Count
     vocabulary: whole(BYTES) = 16_384
+
+
+@checked("drawing")
+class DrawingConfig:
+    """The dials with which this model draws where nobody says others (`dalle_edu.sampling`)."""
+
+    temperature: Positive = 1.0
+    guidance: NotNegative = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class Config:
     dvae_decoder_training: TrainingConfig | None = None
     dalle_training: TrainingConfig | None = None
     clip_training: TrainingConfig | None = None
+    drawing: DrawingConfig = field(default_factory=DrawingConfig)
 
     def __post_init__(self):
         _sizes_fit(self)
@@ -141,6 +150,7 @@ def _config(table: dict[str, Any], name: str) -> Config:
     return Config(
         name, _sources(table.get("data", []), "data"), tokenizer, dvae, dalle, clip,
         dvae_recipe, clip_recipe, dalle_recipe, data["clip"], data["dalle"], **trainings,
+        drawing=DrawingConfig(**table.get("drawing", {})),
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ from dalle_edu.vqvae import perplexity
 __all__ = ["FAMILIES", "evaluate", "family", "table", "wilson", "write"]
 
 BEST = "8,64:16"  # best of 8 for all captions; best of 64 for 16 of them, since it costs eight times as much
-CAREFUL = 0.7  # the other temperature at which one sample a caption is drawn
+CAREFUL = 0.5  # the other temperature at which one sample a caption is drawn
 OTHERS = 8  # so many real pictures of other captions are read for each caption: chance
 BATCH = 32  # pictures that one worker draws together
 
@@ -162,7 +162,7 @@ def family(
     """Drawings of `samples` held-out captions of one family, read by its judge.
 
     Returns counts [right, of]: "single" (each caption's first sample), "careful" (one at
-    temperature 0.7), "real", "ceiling" and "chance", for each property and "all";
+    temperature 0.5), "real", "ceiling" and "chance", for each property and "all";
     "best": N -> counts for its "captions": "right" (the best of N by CLIP), "drawn" (all that it chose from;
     "each" caption's by itself), "possible" (captions with a right one among the N); and "detail" of real,
     reconstructed and drawn pictures. `advance(n)` is told of n pictures drawn.
@@ -230,16 +230,17 @@ def evaluate(
     best: str = BEST,
     progress: bool = False,
     workers: int | None = None,
-    guidance: float = 1.0,
+    guidance: float | None = None,
 ) -> dict:
     """All figures of one model: `samples` held-out captions a family, `best` as `parse_best` reads it.
 
     `seed` is that of captions and drawings; `workers` draw at a time, and the figures do not depend on them.
-    `guidance` is that of every drawing, as `draw` takes it. Interrupted (Ctrl-C), it returns the families
+    `guidance` is that of every drawing, the model's own unless it is given. Interrupted (Ctrl-C), it returns the families
     that are finished, and says so under "interrupted". Raises ReaderError for values that cannot be.
     """
     from tqdm.auto import tqdm
 
+    guidance = model.config.drawing.guidance if guidance is None else guidance
     check_dials(guidance=guidance)  # now, not after the dVAE's figures
     wanted, size, ranks = parse_best(best), model.config.dvae.image_size, model.clip is not None
     figures = {"samples": samples, "seed": seed, "best_of": best, "threads": torch.get_num_threads()}

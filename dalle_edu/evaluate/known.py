@@ -22,7 +22,7 @@ from dalle_edu.judges.boxes import cut_all
 from dalle_edu.sampling import sample_tokens
 
 SEEDS = (0, 1, 2)
-TEMPERATURE = 0.7
+TEMPERATURE = 0.5
 BATCH = 32
 TWIN = 1e-3  # mean squared difference of two cut pictures, below which they are one drawing under two names
 MOVES = ((0, 0), (1, 2), (-2, 1), (3, -1))  # pixels, down and right

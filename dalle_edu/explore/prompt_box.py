@@ -33,9 +33,14 @@ class PromptBox:
     """
 
     def __init__(
-        self, model, prompt: str = "a red apple", samples: int = 16, temperature: float = 0.7, seed: int = 0
+        self,
+        model,
+        prompt: str = "a red apple",
+        samples: int = 16,
+        temperature: float | None = None,
+        seed: int = 0,
     ):
-        """`samples` from 1 to 512.
+        """`samples` from 1 to 512; `temperature` is the model's own unless it is given.
 
         Raises ReaderError for an empty prompt, for values that cannot be, and without ipywidgets.
         """
@@ -46,6 +51,7 @@ class PromptBox:
         if not 1 <= samples <= 512:
             raise ReaderError(f"samples is {samples}; the prompt box draws 1 to 512.")
         model.encode_text(prompt)  # says what is wrong with it, if anything is
+        temperature = model.config.drawing.temperature if temperature is None else temperature
         check_dials(temperature)
         self.model, self.drawing = model, None
         self._stopped, self._thread, self._still = threading.Event(), None, None

@@ -58,7 +58,7 @@ def describe(model: DrawingModel, weights: bytes) -> dict:
     """What a page knows of a model before it is loaded: the names of its files, their size, and a drawing."""
     digest = hashlib.sha256(weights).hexdigest()[:12]
     prompt = example(model)
-    drawing = model.draw(prompt, samples=8, seed=0, temperature=0.7)
+    drawing = model.draw(prompt, samples=8, seed=0)
     return {
         "file": f"model-{digest}.safetensors",
         "script": f"model-{digest}.js",
@@ -67,6 +67,7 @@ def describe(model: DrawingModel, weights: bytes) -> dict:
         "size": model.config.dvae.image_size,
         "text_length": model.config.dalle.text_length,
         "guidable": model.config.dalle_recipe.caption_dropout > 0,
+        "dials": asdict(model.config.drawing),
         "ranks": model.clip is not None,
         "source": model.source,
         "codes": base64.b64encode(_bytes(all_codes(model)).numpy().tobytes()).decode(),

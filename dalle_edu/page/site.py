@@ -6,7 +6,6 @@ loads are written beside the pages. Every page says in its head what it is about
 
 from __future__ import annotations
 
-import hashlib
 import html
 import json
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 from docutils import nodes
 
 from dalle_edu.drawing import FOLDER, load
-from dalle_edu.files import write_text
+from dalle_edu.files import files_digest, write_text
 from dalle_edu.page.bundle import box
 from dalle_edu.page.export import export
 
@@ -27,12 +26,9 @@ _PACKAGE = Path(__file__).parent
 
 def exported(folder: Path) -> dict:
     """What `export` returns; it works only where the model or the scripts have changed since."""
-    parts = sorted(path for path in (*_PACKAGE.rglob("*"), *(FOLDER / MODEL).glob("*")) if path.is_file())
-    digest = hashlib.sha256()
-    for path in parts:
-        if path.suffix in (".py", ".js", ".css", ".safetensors", ".toml", ".json"):
-            digest.update(path.read_bytes())
-    known, key = folder / "told.json", digest.hexdigest()
+    parts = [path for path in (*_PACKAGE.rglob("*"), *(FOLDER / MODEL).glob("*")) if path.is_file()]
+    kinds = (".py", ".js", ".css", ".safetensors", ".toml", ".json")
+    known, key = folder / "told.json", files_digest(path for path in parts if path.suffix in kinds)
     if known.is_file():
         told = json.loads(known.read_text(encoding="utf-8"))
         if told.pop("key") == key:

@@ -7,6 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from dalle_edu.files import model_digest
+
 HELLO = "-c print(1)"
 
 
@@ -15,7 +17,7 @@ def test_other_weights_have_another_digest_and_the_same_ones_the_same(tmp_path):
     seen = []
     for value in (0.0, 1.0, 0.0):
         save_file({"weight": torch.full((2,), value)}, tmp_path / "dalle.safetensors")
-        seen.append(after_weights.digest(tmp_path))
+        seen.append(model_digest(tmp_path))
     assert seen[0] == seen[2] != seen[1]
 
 

@@ -59,7 +59,7 @@ function moreDials(parent, kit, told) {
     min: 0,
     max: 1.5,
     step: 0.05,
-    value: 0.7,
+    value: told.dials.temperature,
     format: (value) => (value ? value.toFixed(2) : '0 (the likeliest)'),
     change: set('temperature'),
   });
@@ -68,7 +68,7 @@ function moreDials(parent, kit, told) {
     min: 0,
     max: 4,
     step: 0.25,
-    value: 1,
+    value: told.dials.guidance,
     format: (value) => (value === 1 ? '1 (off)' : value.toFixed(2)),
     change: set('guidance'),
   });
