@@ -47,9 +47,12 @@ def path_argument(help: str):
     return typer.Argument(help=help, parser=a_path)
 
 
+MODELS_OWN = " \\[default: the model's]"
 GuidanceOption = Annotated[
     float | None,
-    typer.Option(help="Above 1: closer to the caption; for models trained with caption_dropout.  \\[default: the model's]"),
+    typer.Option(
+        help="Above 1: closer to the caption; for models trained with caption_dropout." + MODELS_OWN
+    ),
 ]
 WorkersOption = Annotated[
     int | None,
@@ -64,7 +67,7 @@ def draw(
     best: Annotated[int, typer.Option(help="How many of them to show, best first by CLIP.")] = 8,
     seed: Annotated[int, typer.Option(help="The same seed draws the same again on the same machine.")] = 0,
     temperature: Annotated[
-        float | None, typer.Option(help="Below 1: safer; above 1: wilder.  \\[default: the model's]")
+        float | None, typer.Option(help="Below 1: safer; above 1: wilder." + MODELS_OWN)
     ] = None,
     top_k: Annotated[int, typer.Option(help="Draw each token from the K most probable ones (0: all).")] = 0,
     guidance: GuidanceOption = None,

@@ -1,12 +1,13 @@
 """How much CLIP's choice among N drawings is worth: `python experiments/best_of_n.py [--captions 8]`.
 
 For held-out captions of each family of `Scenes`, `--samples` drawings each (temperature 1, as in the paper,
-and the guidance with which the model draws by default), every one scored by the model's CLIP and read by the family's judge. Stored are all scores and verdicts, from
-which chapter 12 computes the best of any N, and the tokens of the best of the first 1, 8, 64 and 512. Each
-caption is written when it is done; interrupted, the same command goes on where it stopped, and files of other
-weights or dials are refused. Captions of all families take turns, so that an unfinished file is a fair,
-smaller one. Drawing takes nearly all the time, so the drawn tokens are kept (--kept) for another CLIP or
-decoder; --only-draw stops there. No figure depends on a clock; a few floats may differ on another processor.
+and the guidance with which the model draws by default), every one scored by the model's CLIP and read by the
+family's judge. Stored are all scores and verdicts, from which chapter 12 computes the best of any N, and the
+tokens of the best of the first 1, 8, 64 and 512. Each caption is written when it is done; interrupted, the
+same command goes on where it stopped, and files of other weights or dials are refused. Captions of all
+families take turns, so that an unfinished file is a fair, smaller one. Drawing takes nearly all the time, so
+the drawn tokens are kept (--kept) for another CLIP or decoder; --only-draw stops there. No figure depends on
+a clock; a few floats may differ on another processor.
 """
 
 import argparse
@@ -61,7 +62,8 @@ def drawn_tokens(model: DrawingModel, caption: str, samples: int, seed: int, kep
         generator = torch.Generator().manual_seed(int.from_bytes(name[:7], "big"))
         text = model.encode_text(caption)
         sizes = [min(BATCH, samples - start) for start in range(0, samples, BATCH)]
-        drawn = [sample_tokens(model.dalle, text, size, generator=generator, guidance=guidance) for size in sizes]
+        dials = {"generator": generator, "guidance": guidance}
+        drawn = [sample_tokens(model.dalle, text, size, **dials) for size in sizes]
         write_tensors(path, {"tokens": torch.cat(drawn).to(torch.int16)})  # codes are below 2 ** 15
     return read_tensors(path)["tokens"].long()
 

@@ -4,9 +4,8 @@
     [--out experiments/11-sampling-dials.json]
 
 Different captions of the family "attributes" that training never showed (split "held_out"), `samples`
-drawings of each with the guidance that is the model's own, read by the judge of
-`abilities.py`. Spread: the mean distance of two drawings of one
-caption, root mean square over pixels and colours.
+drawings of each with the guidance that is the model's own, read by the judge of `abilities.py`. Spread: the
+mean distance of two drawings of one caption, root mean square over pixels and colours.
 
 Drawings of one caption are alike, so the captions are the units: every interval is a bootstrap over them
 (Efron & Tibshirani 1993, chapter 13), and each setting is also compared with the model's own distribution

@@ -1,5 +1,6 @@
 """A sentence becomes ranked pictures: what a loaded model gives, and what it refuses."""
 
+import dataclasses
 import shutil
 import warnings
 import weakref
@@ -10,6 +11,7 @@ from PIL import Image
 from toy import loaded_model, trained_folder
 
 import dalle_edu
+from dalle_edu.configs.schema import DrawingConfig
 from dalle_edu.drawing import contact_sheet, load
 from dalle_edu.errors import ReaderError
 from dalle_edu.sampling import sample_tokens
@@ -35,6 +37,16 @@ def test_the_same_seed_draws_the_same_and_the_prompt_matters():
     first = model.draw("a red circle", samples=4, seed=3)
     assert torch.equal(first.tokens, model.draw("A RED circle ", samples=4, seed=3).tokens)
     assert not torch.equal(first.tokens, model.draw("a red circle", samples=4, seed=4).tokens)
+
+
+def test_a_model_draws_with_its_own_dials_unless_others_are_given():
+    model = load(trained_folder())
+    asked = {"prompt": "a red circle", "samples": 4, "seed": 3}
+    plain, dialled = model.draw(**asked), model.draw(**asked, temperature=0.4, guidance=1.5)
+    model.config = dataclasses.replace(model.config, drawing=DrawingConfig(temperature=0.4, guidance=1.5))
+    assert torch.equal(model.draw(**asked).tokens, dialled.tokens)
+    assert not torch.equal(plain.tokens, dialled.tokens)
+    assert torch.equal(model.draw(**asked, temperature=1.0, guidance=1.0).tokens, plain.tokens)
 
 
 def test_samples_beyond_one_batch_are_drawn_in_several():

@@ -235,8 +235,9 @@ def evaluate(
     """All figures of one model: `samples` held-out captions a family, `best` as `parse_best` reads it.
 
     `seed` is that of captions and drawings; `workers` draw at a time, and the figures do not depend on them.
-    `guidance` is that of every drawing, the model's own unless it is given. Interrupted (Ctrl-C), it returns the families
-    that are finished, and says so under "interrupted". Raises ReaderError for values that cannot be.
+    `guidance` is that of every drawing, the model's own unless it is given. Interrupted (Ctrl-C), it returns
+    the families that are finished, and says so under "interrupted". Raises ReaderError for values that cannot
+    be.
     """
     from tqdm.auto import tqdm
 

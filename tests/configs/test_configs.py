@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import math
 import tomllib
+from pathlib import Path
 
 import pytest
 from toy import TOML, write_config
@@ -11,6 +12,7 @@ from toy import TOML, write_config
 from dalle_edu.configs import config_names, read_config, schema
 from dalle_edu.dalle import DalleConfig
 from dalle_edu.data.sources import Source
+from dalle_edu.drawing import model_folder, model_names
 from dalle_edu.dvae import DiscreteVAEConfig
 from dalle_edu.errors import ReaderError
 from dalle_edu.reranking import ClipConfig
@@ -42,6 +44,12 @@ def test_the_paper_s_configuration_holds_the_paper_s_numbers():
         paper.dalle_training.weight_decay,
         paper.dalle_training.gradient_clip,
     ) == (0.96, 0.045, 4.0)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_a_shipped_model_was_trained_with_the_configuration_of_its_name(name):
+    ours = Path(schema.__file__).with_name(f"{name}.toml")
+    assert (model_folder(name) / "config.toml").read_text("utf-8") == ours.read_text("utf-8")
 
 
 def test_a_reader_s_own_file_is_read(tmp_path):

@@ -19,10 +19,9 @@ def model(name):
 
 
 def test_things_are_asked_only_of_who_was_trained_on_some_and_emoji_as_they_were_held_out():
-    assert families_of(model("picturebook")) == FAMILIES
-    assert families_of(model("picturebook-2")) == (*FAMILIES, *THINGS)
-    assert emoji_way(model("picturebook")) == "names"
-    assert emoji_way(model("picturebook-2")) == "combinations"
+    assert families_of(model("picturebook")) == (*FAMILIES, *THINGS)
+    assert emoji_way(model("picturebook")) == "combinations"
+    assert families_of(loaded_model()) == FAMILIES
     assert emoji_way(loaded_model()) == "names"  # trained on no emoji at all
 
 

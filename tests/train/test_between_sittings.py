@@ -1,6 +1,5 @@
 """A model in training, kept small from one sitting to the next: what is left, and how training goes on."""
 
-import dataclasses
 import shutil
 from pathlib import Path
 
@@ -10,11 +9,10 @@ from between_sittings import go_on, keep
 from torchrun import losses
 from toy import TOML
 
-from dalle_edu.configs import read_config
 from dalle_edu.drawing import load
 from dalle_edu.errors import ReaderError
 from dalle_edu.files import read_history, read_tensors
-from dalle_edu.train.checkpoint import checkpoint_tensors, read_about
+from dalle_edu.train.checkpoint import checkpoint_tensors
 from dalle_edu.train.run import train_part
 
 ROOT = Path(__file__).parents[2]
@@ -74,17 +72,6 @@ def test_training_goes_on_where_it_was_and_ends_as_a_model_that_draws(sittings):
     assert broken == pytest.approx(unbroken, rel=0.02)  # the same batches, at nearly the same weights
     pictures = load(place / "second").draw("a red square", samples=2, seed=0).images
     assert pictures.shape == (2, 3, 16, 16)
-
-
-@pytest.mark.parametrize("kept", sorted(path.name for path in (ROOT / "training").glob("*")))
-def test_what_the_repository_keeps_goes_on(tmp_path, kept):
-    """Its configuration is the one that the package has under this name, so `--resume` takes it."""
-    go_on(ROOT / "training" / kept, tmp_path / "next")
-    ours = (ROOT / "dalle_edu" / "configs" / f"{kept}.toml").read_text(encoding="utf-8")
-    assert (tmp_path / "next" / "config.toml").read_text(encoding="utf-8") == ours
-    about = read_about(tmp_path / "next" / "training-dalle" / "checkpoint.json")
-    assert 0 < about["step"] <= about["training"]["steps"]  # at the end it waits for a longer schedule
-    assert about["training"] == dataclasses.asdict(read_config(kept).training_of("dalle"))
 
 
 def test_nothing_is_overwritten_and_what_is_missing_is_said(sittings, tmp_path):
