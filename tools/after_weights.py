@@ -24,17 +24,17 @@ LOG = ROOT / "experiments" / "after_weights.jsonl"
 MODEL = "picturebook"
 SHIPPED = f"dalle_edu/weights/{MODEL}"
 COMMANDS = [
-    f"-m dalle_edu.cli evaluate --model {SHIPPED} --best 8,16 --out {SHIPPED}/evaluation.json",
+    f"-m dalle_edu.cli evaluate --model {SHIPPED} --best 8 --out {SHIPPED}/evaluation.json",
     f"tools/model_card.py {SHIPPED}",
     "tools/ten_prompts.py",  # the picture in README.md
     "experiments/sampling_dials.py",
     "experiments/what_first.py --out experiments/09-what-first.json",
     "experiments/mask_curves.py --out experiments/08-mask-curves.json",
     "benchmarks/sampling_speed.py --out experiments/11-sampling-speed.json",
-    "experiments/best_of_n.py --captions 4",
+    "experiments/best_of_n.py --captions 2",
     "experiments/scaling.py --out experiments/10-crossing.json",
     "experiments/drawn_codes.py",  # chapter 2: its judge is CLIP
-    f"experiments/guidance.py --model {MODEL} --captions 32 --seeds 0 --out experiments/11-guidance.json",
+    f"experiments/guidance.py --model {MODEL} --captions 24 --seeds 0 --temperatures 0.5 1 --out experiments/11-guidance.json",
 ]
 
 

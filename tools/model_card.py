@@ -45,7 +45,7 @@ tokens. Load it with `dalle_edu.load("{name}")`; it takes {megabytes:.1f} MB in 
 |---|---|---|---|---|---|---|---|
 {files}
 
-The minutes are those of the clock, on a machine that did other work at the same time.
+The minutes are those of the clock, on machines that did other work at times.
 All settings stand in [config.toml](config.toml). The commands that made the files, in this order:
 
 ```bash

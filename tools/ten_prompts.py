@@ -14,13 +14,13 @@ import dalle_edu
 from dalle_edu.drawing import contact_sheet
 from dalle_edu.files import replacing
 
-TRAINED = ["a red apple", "a cat face", "a pizza", "three small blue stars", "a red house at sunset"]
+TRAINED = ["a dog", "an umbrella", "a guitar", "three apples", "a red house at sunset"]
 HELD_OUT = [
-    "a purple heart",
-    "a blue book",
     "woman firefighter: light skin tone",
     "a large green ring",
     "a green cone seen from above at an angle",
+    "two lions",
+    "a red car",
 ]
 
 

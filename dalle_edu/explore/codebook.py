@@ -159,7 +159,7 @@ def codebook_explorer(
     `decode`: tokens (batch, height, width) -> pictures. `images` (N, 3, H, W) with
     their `tokens` (N, height, width); a handful is enough. `usage` (vocabulary,):
     counts over more pictures, else over `tokens`; `codebook` (vocabulary, width):
-    then the nearest codes are shown as well. For up to about 1,024 codes.
+    then the nearest codes are shown as well. For up to about 4,096 codes.
     """
     if len(images) != len(tokens) or tokens.ndim != 3:
         raise ReaderError("Give as many pictures (N, 3, H, W) as token grids (N, height, width).")
@@ -172,7 +172,7 @@ def codebook_explorer(
     usage = torch.as_tensor(usage).cpu()
     order = _gallery_order(decode, usage)
     small = code_pictures(decode, order).cpu()  # (vocabulary, 3, patch, patch)
-    columns, patch = 16, small.shape[-1]
+    columns, patch = 16 if len(order) <= 1024 else 32, small.shape[-1]  # no sheet is too long to look at
     rows = -(-len(order) // columns)
     sheet = torch.ones(rows * columns, 3, patch, patch)
     sheet[: len(small)] = small

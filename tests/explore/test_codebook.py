@@ -93,6 +93,15 @@ def test_the_explorer_holds_every_code_once_and_is_the_same_twice(tokens):
     assert "http" not in first.script
 
 
+def test_the_sheet_of_a_large_codebook_is_wider_and_no_longer(tokens):
+    def many(tokens):
+        return decode(tokens % 20)
+
+    for vocabulary, columns in ((1024, 16), (4096, 32)):
+        data = json.loads(codebook_explorer(many, many(tokens), tokens, vocabulary=vocabulary).json)
+        assert data["columns"] == columns and len(data["order"]) == vocabulary
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
