@@ -22,8 +22,9 @@ CANDIDATES = 5
 
 @torch.inference_mode()
 def next_token_probabilities(model, prompt: str, tokens: Tensor) -> Tensor:
-    """For each of the picture's tokens (height * width,), what the model gave every code before it was drawn,
-    at temperature 1: (height * width, vocabulary). One pass over the finished stream gives them all."""
+    """For each of the picture's tokens (height * width,), what the model by itself gives every code before
+    it, at temperature 1 and without guidance, whatever dials drew it: (height * width, vocabulary). One pass
+    over the finished stream gives them all."""
     logits = model.dalle(model.encode_text(prompt), tokens[None])[1]
     return logits[0].float().softmax(-1)
 
