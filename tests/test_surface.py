@@ -37,7 +37,7 @@ from dalle_edu.vqvae import VectorQuantizer, check_tokens
         ({"top_k": 2.5}, r"top_k is 2\.5"),
         ({"top_k": None}, "top_k is None"),
         ({"top_p": "1"}, "top_p is '1'"),
-        ({"temperature": None}, "temperature is None"),
+        ({"temperature": "1"}, "temperature is .1."),
         ({"temperature": 1e-40}, "from 1e-6"),
         ({"temperature": 1e300}, "to 1e6"),
         ({"seed": "0"}, "seed is '0'"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from explore.javascript import node_test
+from in_page import with_the_page_s_numbers
 from toy import loaded_model, trained_folder
 
 from dalle_edu import drawing
@@ -12,7 +13,7 @@ from dalle_edu.data import EmojiPictures
 from dalle_edu.data.scenes import FAMILIES, captions
 from dalle_edu.data.words import KnownWords
 from dalle_edu.masks import KINDS, picture_lags
-from dalle_edu.page.export import all_codes, weights_file
+from dalle_edu.page.export import all_codes, eight_bits, weights_file
 from dalle_edu.sampling import guided, sample_tokens
 
 HERE = Path(__file__).parent
@@ -20,14 +21,20 @@ PROMPTS = ["a red apple", "a large green circle"]
 
 
 def in_the_page(model, path):
-    """Writes the weights, and gives Python's model the numbers that the page gets, in 16 bits: what differs
-    then is the arithmetic."""
-    path.write_bytes(weights_file(model))
-    for module in (model.dalle, model.vae, model.clip):
-        for parameter in module.parameters():
-            if parameter.ndim > 1:
-                parameter.data = parameter.data.half().float()
+    """Writes the weights, and gives Python's model the numbers that the page gets."""
+    path.write_bytes(with_the_page_s_numbers(model)[1])
     return path
+
+
+def test_eight_bits_are_within_half_a_step_of_each_row_and_a_row_of_zeros_stays_one():
+    tensor = (
+        torch.randn(5, 4, 3, generator=torch.Generator().manual_seed(0))
+        * torch.tensor([0, 1e-3, 1, 5, 9])[:, None, None]
+    )
+    whole, scale = eight_bits(tensor)
+    again = whole * scale[:, None, None]
+    assert whole.dtype == torch.int8 and int(whole.abs().amax()) == 127
+    assert ((again - tensor).abs() <= scale[:, None, None] * 0.5001).all() and not again[0].any()
 
 
 def greedy(model, prompt, **how):
@@ -95,12 +102,20 @@ def test_a_small_model_draws_the_same_in_the_page(tmp_path):
 
 def test_the_shipped_model_draws_the_same_tokens_in_the_page(tmp_path):
     model = drawing.load("picturebook")
-    in_32_bits = [greedy(model, prompt) for prompt in PROMPTS]
+    drawn = [greedy(model, prompt, guidance=model.config.drawing.guidance) for prompt in PROMPTS]
+    in_32_bits = [likeliest(model, *pair) for pair in zip(PROMPTS, drawn, strict=True)]
     weights = in_the_page(model, tmp_path / "model.safetensors")
     told = cases(model, PROMPTS, EmojiPictures(size=64).find("snail"))
-    for found, tokens in zip(told["drawings"], in_32_bits, strict=True):
-        assert torch.equal(found["tokens"], tokens)
     node_test("engine", told | {"weights": str(weights)}, tmp_path, HERE)
+    # After the same tokens the likeliest code is the same, with few exceptions: 8 bits are enough.
+    for prompt, tokens, codes in zip(PROMPTS, drawn, in_32_bits, strict=True):
+        assert (likeliest(model, prompt, tokens) == codes).float().mean() >= 0.99
+
+
+@torch.inference_mode()
+def likeliest(model, prompt, tokens):
+    """The likeliest code at each place of a drawing."""
+    return model.dalle(model.encode_text(prompt), tokens[None])[1][0].argmax(-1)
 
 
 def test_the_masks_of_the_page_are_those_of_the_library(tmp_path):

@@ -81,7 +81,7 @@ function moreDials(parent, kit, told) {
   });
   const hint =
     'The same seed draws the same again on this page. Python draws other pictures from it, because its random ' +
-    'numbers are others; at temperature 0 both draw the same.';
+    'numbers are others; at temperature 0 both draw nearly the same: the page has the model in 8 bits.';
   kit.el('p', { class: 'hint' }, more, hint);
   if (!told.guidable) {
     kit.el(
