@@ -34,6 +34,7 @@ COMMANDS = [
     "experiments/best_of_n.py --captions 2",
     "experiments/scaling.py --out experiments/10-crossing.json",
     "experiments/drawn_codes.py",  # chapter 2: its judge is CLIP
+    "experiments/shown_elsewhere.py",
     f"experiments/guidance.py --model {MODEL} --captions 24 --seeds 0 --temperatures 0.5 1 "
     "--out experiments/11-guidance.json",
 ]

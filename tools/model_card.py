@@ -21,6 +21,7 @@ from dalle_edu.data import EmojiPictures
 from dalle_edu.drawing import contact_sheet, load
 from dalle_edu.evaluate.copies import copies
 from dalle_edu.evaluate.figures import table
+from dalle_edu.evaluate.report import rate
 from dalle_edu.explore import plot_history
 from dalle_edu.files import replacing, write_text
 
@@ -38,6 +39,7 @@ SOURCES = {
 }
 
 TRIALS = Path(__file__).parents[1] / "experiments" / "recipe_trials.jsonl"
+ELSEWHERE = Path(__file__).parents[1] / "experiments" / "13-shown-elsewhere.json"
 NOISE = Path(__file__).parents[1] / "experiments" / "09-noise.jsonl"
 
 CARD = """# Model card: `{name}`
@@ -94,6 +96,7 @@ temperature 0.5. "best of N": of the same samples and more, the one that CLIP fi
 (Wilson). As data:
 [evaluation.json](evaluation.json).
 
+{elsewhere}
 ## Is it a memory?
 
 ![Forty drawings, each above the training picture that is nearest to it](nearest.png)
@@ -133,6 +136,21 @@ def trials_table(path: Path) -> str:
         return [row["trial"], f"{row['parameters']:,}", f"{row['pictures']:,}", str(row["seconds"]), *losses]
 
     return _stored(path, head, cells)
+
+
+def shown_elsewhere(path: Path) -> str:
+    """What `experiments/shown_elsewhere.py` stored: the held-out captions that training showed after all."""
+    lines = [
+        "What `Scenes` holds out may stand among the emoji in scenes, with another drawing of the thing",
+        "(`experiments/shown_elsewhere.py`):\n",
+    ]
+    for name, row in json.loads(path.read_text(encoding="utf-8")).items():
+        if row["shown"]:
+            lines.append(
+                f"- {name}: {len(row['shown'])} of {row['different']} different captions; careful "
+                f"{rate(row['right'])} are right, without these captions {rate(row['right_of_others'])}."
+            )
+    return "\n".join(lines) + "\n"
 
 
 def noise_table(path: Path) -> str:
@@ -200,6 +218,7 @@ def main() -> None:
         best_of=figures["best_of"],
         threads=figures["threads"],
         scores=table(figures),
+        elsewhere=shown_elsewhere(ELSEWHERE),
         drawings=figures["copies"]["samples"],
         training_pictures=figures["copies"]["training_pictures"],
         attribution=EmojiPictures.attribution,

@@ -2,7 +2,7 @@
 
 A dVAE that has seen every emoji in one place and one size knows that place and that size: moved by a pixel,
 its pictures came back two decibels worse. So it is shown squares at every alignment, and the transformer
-copies that stand elsewhere. Ramesh et al. 2021, appendix A.3 and listing 1, crop and scale at random as well.
+copies that stand elsewhere. Ramesh et al. 2021, appendix A.2 and listing 1, crop and scale at random as well.
 """
 
 from __future__ import annotations

@@ -51,12 +51,18 @@ class Case:
 
 @torch.inference_mode()
 def examine(
-    model, family: str, captions: int = 8, samples: int = 8, seed: int = 0, temperature=1.0
+    model,
+    family: str,
+    captions: int = 8,
+    samples: int = 8,
+    seed: int = 0,
+    temperature: float = 1.0,
+    guidance: float | None = None,
 ) -> list[Case]:
     """Draws `samples` pictures for each of the family's first
     `captions` held-out captions, and has all of them judged.
 
-    Raises ReaderError for a family that has no judge, and for fewer than one caption or sample.
+    `guidance` is the model's own unless it is given, as in `evaluate`. Raises ReaderError for a family that has no judge, and for fewer than one caption or sample.
     """
     if family not in (*FAMILIES, *THINGS):
         raise ReaderError(f"No judge reads {family!r}; the families are {', '.join((*FAMILIES, *THINGS))}.")
@@ -65,7 +71,9 @@ def examine(
     real, texts = held_out(family, model.config.dvae.image_size, captions, seed)
     again = model.vae.decode(model.vae.encode(real))
     drawn: list[list[Tensor]] = [[] for _ in texts]
-    for owners, pictures in draw_all(model, texts, {samples: None}, f"{seed}/{family}", temperature):
+    guidance = model.config.drawing.guidance if guidance is None else guidance
+    dials = {"temperature": temperature, "guidance": guidance}
+    for owners, pictures in draw_all(model, texts, {samples: None}, f"{seed}/{family}", **dials):
         for owner, picture in zip(owners, pictures, strict=True):
             drawn[owner].append(picture)
     cases = []
@@ -136,7 +144,10 @@ def plot_abilities(figures: dict, ax=None) -> None:
         rates |= best | {"ceiling": row["ceiling"]["all"]}
         for step, (name, counts) in enumerate(rates.items()):
             _mark(ax, counts, place + 0.13 * (step - (len(rates) - 1) / 2), name, place == 0)
-    ax.set(xticks=range(len(families)), xticklabels=list(families), ylim=(-0.03, 1.05), ylabel="share right")
+    words = [name.replace(": ", ":\n") for name in families]
+    ax.set(xticks=range(len(families)), xticklabels=words, ylim=(-0.03, 1.05), ylabel="share right")
+    if len(families) > 6:
+        ax.tick_params("x", labelsize="x-small")
 
 
 def _mark(ax, counts: list[int], x: float, name: str, label: bool) -> None:
