@@ -3,8 +3,8 @@
 
     python experiments/things_shown.py --captions 64 --out experiments/13-things-shown.json
 
-Each caption is drawn once, with the model's own dials. A row says what the judge of things sees in the drawing
-and whether that is as asked: in everything, and in the things alone, whatever their colours and places.
+Each caption is drawn once, with the model's own dials. A row is [caption, whether the judge of things finds
+everything right, whether it finds the right things, whatever their colours and places].
 """
 
 import argparse
@@ -21,15 +21,14 @@ from dalle_edu.files import write_text
 from dalle_edu.judges.things import things_judge
 
 
-def rows(model, kind: str, split: str, captions: int, seed: int) -> list[dict]:
+def rows(model, kind: str, split: str, captions: int, seed: int) -> list[list]:
     """One row for each of the first captions of a kind of things, in one split."""
     scenes = ThingScenes(kind, model.config.dvae.image_size, seed, captions, split)
     asked, found = [scenes[i][1] for i in range(captions)], []
     dials = {"temperature": model.config.drawing.temperature, "guidance": model.config.drawing.guidance}
     for caption, picture in zip(asked, draw_each(model, asked, seed, **dials), strict=True):
         said = things_judge().score(picture, caption)
-        seen = [" ".join(filter(None, (one.colour, one.thing))) for one in things_judge().read(picture)[0]]
-        found.append({"caption": caption, "right": said["all"], "things": said["thing"], "seen": seen})
+        found.append([caption, said["all"], said["thing"]])
     return found
 
 
@@ -47,9 +46,9 @@ def main() -> None:
             split: rows(model, kind, split, args.captions, args.seed) for split in ("train", "held_out")
         }
         for split, some in found[kind].items():
-            print(kind, split, {key: sum(row[key] for row in some) for key in ("right", "things")})
+            print(kind, split, "right", sum(row[1] for row in some), "the things", sum(row[2] for row in some))
     if args.out:
-        write_text(args.out, json.dumps({"seed": args.seed, "kinds": found}, indent=1) + "\n")
+        write_text(args.out, json.dumps({"seed": args.seed, "kinds": found}) + "\n")
 
 
 if __name__ == "__main__":

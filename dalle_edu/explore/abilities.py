@@ -62,7 +62,8 @@ def examine(
     """Draws `samples` pictures for each of the family's first
     `captions` held-out captions, and has all of them judged.
 
-    `guidance` is the model's own unless it is given, as in `evaluate`. Raises ReaderError for a family that has no judge, and for fewer than one caption or sample.
+    `guidance` is the model's own unless it is given, as in `evaluate`.
+    Raises ReaderError for a family that has no judge, and for fewer than one caption or sample.
     """
     if family not in (*FAMILIES, *THINGS):
         raise ReaderError(f"No judge reads {family!r}; the families are {', '.join((*FAMILIES, *THINGS))}.")
