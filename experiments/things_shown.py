@@ -46,7 +46,9 @@ def main() -> None:
             split: rows(model, kind, split, args.captions, args.seed) for split in ("train", "held_out")
         }
         for split, some in found[kind].items():
-            print(kind, split, "right", sum(row[1] for row in some), "the things", sum(row[2] for row in some))
+            print(
+                kind, split, "right", sum(row[1] for row in some), "the things", sum(row[2] for row in some)
+            )
     if args.out:
         write_text(args.out, json.dumps({"seed": args.seed, "kinds": found}) + "\n")
 

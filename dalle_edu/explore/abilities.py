@@ -159,7 +159,7 @@ def _mark(ax, counts: list[int], x: float, name: str, label: bool) -> None:
     ax.errorbar(
         x,
         value,
-        [[value - low], [high - value]],
+        [[max(value - low, 0.0)], [max(high - value, 0.0)]],  # 0 where all are right, up to rounding
         marker=MARKERS.get(name, "^" if number < 64 else "D"),
         color=colour.get(name, COLOURS[4] if number < 64 else COLOURS[1]),
         linewidth=1.3,
