@@ -86,6 +86,29 @@ def test_a_rate_stands_at_its_height_and_sums_have_no_place_of_their_own():
     assert {0.3, 0.5, 0.9} <= heights and 0.4 not in heights
 
 
+def test_a_family_that_is_always_right_has_an_interval_too_and_a_long_name_has_two_lines():
+    rows = figures()
+    rows["families"]["things: counts"] = rows["families"].pop("people")
+    right = dict.fromkeys(("single", "careful", "real", "ceiling", "chance"), {"all": [58, 58]})
+    rows["families"]["things: counts"] |= right  # wilson(58, 58) ends just below 1
+    _, ax = plt.subplots()
+    plot_abilities(rows, ax=ax)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["attributes", "things:\ncounts"]
+
+
+def test_drawings_have_the_guidance_of_the_model_unless_another_is_given(monkeypatch):
+    seen = []
+
+    def draw(model, texts, best, key, **dials):
+        seen.append(dials["guidance"])
+        yield list(range(len(texts))), torch.ones(len(texts), 3, 64, 64)
+
+    monkeypatch.setattr("dalle_edu.explore.abilities.draw_all", draw)
+    for guidance in (None, 2.0):
+        examine(loaded_model(), "attributes", 2, 1, guidance=guidance)
+    assert seen == [loaded_model().config.drawing.guidance, 2.0]
+
+
 def test_the_explorer_holds_every_verdict_and_is_the_same_twice(cases):
     first, again = ability_explorer(cases), ability_explorer(cases)
     assert first._repr_html_() == again._repr_html_()
