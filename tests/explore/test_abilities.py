@@ -101,7 +101,7 @@ def test_drawings_have_the_guidance_of_the_model_unless_another_is_given(monkeyp
 
     def draw(model, texts, best, key, **dials):
         seen.append(dials["guidance"])
-        yield list(range(len(texts))), torch.ones(len(texts), 3, 64, 64)
+        yield list(range(len(texts))), torch.ones(len(texts), 3, *[model.config.dvae.image_size] * 2)
 
     monkeypatch.setattr("dalle_edu.explore.abilities.draw_all", draw)
     for guidance in (None, 2.0):
