@@ -36,6 +36,7 @@ def torchrun(place, count, *jobs):
     here = Path(__file__).parent
     settings = os.environ | {
         "OMP_NUM_THREADS": "1",
+        "PYTHONFAULTHANDLER": "1",  # a process that is killed by a signal says what its threads did
         "PYTHONPATH": os.pathsep.join([str(here.parent), str(here)]),
     }
     text = json.dumps(jobs, default=str)

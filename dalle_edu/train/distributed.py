@@ -9,6 +9,7 @@ it.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -68,6 +69,9 @@ def together(device: str) -> Iterator[str]:
         raise (_alone_now() if told or lost else error) from error
     finally:
         try:
+            # What holds the group in a circle (a sharded model does) would else go when Python has ended,
+            # and the group's threads may not touch it any more: once in some fifty runs a process died of it.
+            gc.collect()
             if dist.is_initialized():
                 dist.destroy_process_group()
         finally:  # and not before: who is told while it takes its leave has its sentence to say, too
