@@ -35,6 +35,7 @@ COMMANDS = [
     "experiments/scaling.py --out experiments/10-crossing.json",
     "experiments/drawn_codes.py",  # chapter 2: its judge is CLIP
     "experiments/shown_elsewhere.py",
+    "experiments/things_shown.py --captions 64 --out experiments/13-things-shown.json",
     f"experiments/guidance.py --model {MODEL} --captions 24 --seeds 0 --temperatures 0.5 1 "
     "--out experiments/11-guidance.json",
 ]
