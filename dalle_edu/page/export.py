@@ -46,11 +46,13 @@ def export(model: DrawingModel, out: Path) -> dict:
     # A page that is opened from a disk may not read other files, but it may run scripts.
     text = base64.b64encode(weights).decode()
     write_text(out / told["script"], f'globalThis.dalleModel = "{text}";\n')
+    codes = base64.b64encode(_bytes(all_codes(model)).numpy().tobytes()).decode()
+    write_text(out / told["codes"], f'globalThis.dalleCodes = "{codes}";\n')
     write_text(out / "draw.js", script())
     write_text(out / LICENCE, licence(model))
     write_text(out / "index.html", page(box(told, "")))
     for old in out.glob("model-*"):  # last: until here the page that was there before draws
-        if old.name not in (told["file"], told["script"]):
+        if old.name not in (told["file"], told["script"], told["codes"]):
             old.unlink()
     return told
 
@@ -71,7 +73,7 @@ def describe(model: DrawingModel, weights: bytes) -> dict:
         "dials": asdict(model.config.drawing),
         "ranks": model.clip is not None,
         "source": model.source,
-        "codes": base64.b64encode(_bytes(all_codes(model)).numpy().tobytes()).decode(),
+        "codes": f"model-{digest}-codes.js",
         "example": {
             "prompt": prompt,
             "tokens": drawing.tokens[0].tolist(),

@@ -151,13 +151,28 @@ export class Looking {
   }
 }
 
+// The pictures of all codes, fetched when the first is to be seen: a page is light before.
+async function readCodes(kit, told) {
+  const script = document.createElement('script');
+  script.src = told.base + told.codes;
+  await new Promise((resolve, reject) => {
+    script.addEventListener('load', resolve);
+    script.addEventListener('error', () => reject(new Error('There is no file ' + script.src)));
+    document.head.append(script);
+  });
+  script.remove();
+  return kit.bytes(globalThis.dalleCodes);
+}
+
 // A function that paints one code's picture onto a canvas.
 export function codePainter(kit, told) {
   const side = told.size / told.grid[1];
-  const codes = kit.bytes(told.codes);
-  return (canvas, code) => {
+  let reading = null;
+  return async (canvas, code) => {
     canvas.width = side;
     canvas.height = side;
+    reading ||= readCodes(kit, told);
+    const codes = await reading;
     canvas
       .getContext('2d')
       .putImageData(imageOf(codes.subarray(code * side * side * 3), side, 1), 0, 0);
