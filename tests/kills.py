@@ -197,7 +197,9 @@ class Exporting:
         assert hashlib.sha256(weights).hexdigest().startswith(digest)
         text = (self.folder / f"model-{digest}.js").read_text(encoding="utf-8")
         assert base64.b64encode(weights).decode() in text and text.endswith("\n")
-        assert not finished or len(list(self.folder.glob("model-*"))) == 2
+        codes = (self.folder / f"model-{digest}-codes.js").read_text(encoding="utf-8")
+        assert codes.startswith("globalThis.dalleCodes") and codes.endswith('";\n')
+        assert not finished or len(list(self.folder.glob("model-*"))) == 3
 
 
 def run(kills: int, seed: int, place: Path, say=lambda line: None) -> collections.Counter:
