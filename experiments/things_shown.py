@@ -8,6 +8,7 @@ everything right, whether it finds the right things, whatever their colours and 
 """
 
 import argparse
+import dataclasses
 import json
 from pathlib import Path
 
@@ -25,8 +26,8 @@ def rows(model, kind: str, split: str, captions: int, seed: int) -> list[list]:
     """One row for each of the first captions of a kind of things, in one split."""
     scenes = ThingScenes(kind, model.config.dvae.image_size, seed, captions, split)
     asked, found = [scenes[i][1] for i in range(captions)], []
-    dials = {"temperature": model.config.drawing.temperature, "guidance": model.config.drawing.guidance}
-    for caption, picture in zip(asked, draw_each(model, asked, seed, **dials), strict=True):
+    usual = dataclasses.asdict(model.config.drawing)
+    for caption, picture in zip(asked, draw_each(model, asked, seed, **usual), strict=True):
         said = things_judge().score(picture, caption)
         found.append([caption, said["all"], said["thing"]])
     return found

@@ -12,7 +12,7 @@ from PIL import Image
 from toy import loaded_model
 
 from dalle_edu.cli import main
-from dalle_edu.page.export import export
+from dalle_edu.page.export import all_codes, export
 from dalle_edu.sampling import first_rows, sample_tokens
 
 PROMPT = "a red square"
@@ -101,6 +101,26 @@ def test_the_picture_on_the_screen_is_the_decoders(browser, page, model):
     found = torch.tensor(shown).view(size, size, 4)[..., :3].permute(2, 0, 1) / 255
     wanted = model.pictures(torch.tensor([greedy(model, PROMPT)]))[0]
     assert (found - wanted).abs().max() <= 1.5 / 255
+
+
+def test_while_it_draws_each_token_appears_as_its_code_looks(browser, page, model):
+    """Each tile, at the moment at which it is set into the picture."""
+    browser.open(page.as_uri())
+    browser.page.evaluate(
+        "() => { window.tiles = []; const draw = CanvasRenderingContext2D.prototype.drawImage;"
+        "CanvasRenderingContext2D.prototype.drawImage = function (source, ...rest) {"
+        "if (rest.length === 2 && source.getContext) { window.tiles.push("
+        "[...source.getContext('2d').getImageData(0, 0, source.width, source.height).data]); }"
+        "return draw.call(this, source, ...rest); }; }"
+    )
+    set_dial(browser, "temperature", 0)
+    set_dial(browser, "samples", 1)
+    type_and_enter(browser, PROMPT)
+    wait_until_drawn(browser)
+    tokens, side = greedy(model, PROMPT), model.config.dvae.downsampling
+    tiles = torch.tensor(browser.value("window.tiles")[: len(tokens)]).view(len(tokens), side, side, 4)
+    wanted = (all_codes(model)[tokens] * 255).round()
+    assert (tiles[..., 3] == 255).all() and (tiles[..., :3] - wanted).abs().max() <= 1
 
 
 def test_the_dials_of_guidance_and_samples_do_what_they_say(browser, page, model):

@@ -2,7 +2,7 @@
 import { bytes, makeKit } from '../../explore/kit.js';
 import { Easel } from './easel.js';
 import { controls } from './controls.js';
-import { loadModel } from './load.js';
+import { loadCodes, loadModel } from './load.js';
 import { Looking } from './looking.js';
 import { Studio } from './studio.js';
 
@@ -72,6 +72,7 @@ export class Box {
     }
     this.state('loading');
     this.say('Loading the model …');
+    this.told.pictures = bytes(await loadCodes(this.told));
     const buffer = await loadModel(this.told, (share) => this.controls.progress(share));
     this.studio = new Studio(this.source, buffer, (message) => this.hear(message));
   }

@@ -11,7 +11,7 @@ class Sample {
     this.canvas = kit.el('canvas', { width: told.size, height: told.size, class: 'pixels' });
     this.pen = this.canvas.getContext('2d');
     this.tile = document.createElement('canvas');
-    this.paintCode = codePainter(kit, told);
+    this.paintCode = codePainter(told);
   }
 
   // A token is there: what its code looks like among its likes, until the decoder has seen its neighbours.

@@ -6,6 +6,12 @@ export function loadModel(told, progress) {
   return location.protocol === 'file:' ? fromScript(told, progress) : fromServer(told, progress);
 }
 
+// What each code looks like, as base64: a script like the model from a disk, for it is too much for a page that is only
+// read.
+export function loadCodes(told) {
+  return valueOf(told.base + told.codes, 'dalleCodes');
+}
+
 async function fromServer(told, progress) {
   const address = new URL(told.base + told.file, location.href).href;
   // Only where the connection is safe, or the server is one's own, does a browser keep files for a page.
@@ -55,17 +61,23 @@ async function forgetOthers(cache, address) {
   await Promise.all(old.map((request) => cache.delete(request)));
 }
 
-async function fromScript(told, progress) {
+// What a script leaves under `name`.
+async function valueOf(address, name) {
   const script = document.createElement('script');
-  script.src = told.base + told.script;
+  script.src = address;
   await new Promise((resolve, reject) => {
     script.addEventListener('load', resolve);
     script.addEventListener('error', () => reject(new Error('There is no file ' + script.src)));
     document.head.append(script);
   });
-  const text = globalThis.dalleModel;
+  const value = globalThis[name];
   script.remove();
-  delete globalThis.dalleModel;
+  delete globalThis[name];
+  return value;
+}
+
+async function fromScript(told, progress) {
+  const text = await valueOf(told.base + told.script, 'dalleModel');
   progress(1);
   return (await fetch('data:application/octet-stream;base64,' + text)).arrayBuffer();
 }

@@ -52,7 +52,7 @@ export function shareOfWords(text, words) {
 export class Looking {
   constructor(parent, kit, told, acts) {
     Object.assign(this, { kit, told, acts, layer: -1 });
-    this.paint = codePainter(kit, told);
+    this.paint = codePainter(told);
     this.root = kit.el('div', { class: 'looking grow' }, parent);
     this.title = kit.el('p', { class: 'hint' }, this.root);
     this.rest = kit.el('div', {}, this.root);
@@ -151,31 +151,15 @@ export class Looking {
   }
 }
 
-// The pictures of all codes, fetched when the first is to be seen: a page is light before.
-async function readCodes(kit, told) {
-  const script = document.createElement('script');
-  script.src = told.base + told.codes;
-  await new Promise((resolve, reject) => {
-    script.addEventListener('load', resolve);
-    script.addEventListener('error', () => reject(new Error('There is no file ' + script.src)));
-    document.head.append(script);
-  });
-  script.remove();
-  return kit.bytes(globalThis.dalleCodes);
-}
-
-// A function that paints one code's picture onto a canvas.
-export function codePainter(kit, told) {
+// A function that paints one code's picture onto a canvas; `told.pictures` has them once the model is open.
+export function codePainter(told) {
   const side = told.size / told.grid[1];
-  let reading = null;
-  return async (canvas, code) => {
+  return (canvas, code) => {
     canvas.width = side;
     canvas.height = side;
-    reading ||= readCodes(kit, told);
-    const codes = await reading;
     canvas
       .getContext('2d')
-      .putImageData(imageOf(codes.subarray(code * side * side * 3), side, 1), 0, 0);
+      .putImageData(imageOf(told.pictures.subarray(code * side * side * 3), side, 1), 0, 0);
   };
 }
 
