@@ -102,8 +102,9 @@ temperature 0.5. "best of N": of the same samples and more, the one that CLIP fi
 ![Forty drawings, each above the training picture that is nearest to it](nearest.png)
 
 The best of {drawings} drawings for each of forty prompts, and under it the nearest of all
-{training_pictures:,} training pictures. First pair of rows: emoji that were trained; then emoji of the test
-split; then held-out people; then held-out scenes. The last lines of the table say how many are copies.
+{training_pictures:,} training pictures. First pair of rows: emoji of the train split by
+names; then of its test split, whose nouns the shipped model was trained on as well; then held-out people;
+then held-out scenes. The last lines of the table say how many are copies.
 
 ## Limits
 
