@@ -120,17 +120,22 @@ def train(
         list[str] | None, typer.Option(help="emoji, scenes[:FAMILY], folder:PATH or shards:PATH.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    start: Annotated[
+        str | None, typer.Option(help="A model, by name or folder, with whose weights this part begins.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
 ) -> None:
     """Train one part of a model; Ctrl-C stops at a checkpoint, --resume goes on from it."""
     from dalle_edu.data.mixture import parse_data
+    from dalle_edu.drawing import model_folder
     from dalle_edu.train.folder import Folder
     from dalle_edu.train.run import train_part
 
     _require(out.is_dir() or not out.exists(), f"--out {out} is a file: name a folder for the model.")
     sources = [parse_data(text) for text in data] if data else None
     try:
-        weights = train_part(part, config, out, sources, resume, device=_use_device(device))
+        begun = model_folder(start) if start is not None else None
+        weights = train_part(part, config, out, sources, resume, device=_use_device(device), start=begun)
     except KeyboardInterrupt:
         # Ctrl-C may come before there is a checkpoint: while pictures are read, for one.
         if Folder(out).checkpoint(part).is_file():

@@ -98,15 +98,21 @@ def model_digest(folder: Path) -> str:
     return files_digest([*folder.glob("*.safetensors"), folder / "tokenizer.json"])
 
 
-def load_weights(model: nn.Module, path: Path) -> nn.Module:
-    """Loads a safetensors file into `model`, in the model's own precision (weights may be stored in 16 bits),
-    and sets it to evaluation. Raises ReaderError where they do not fit, and where they are no numbers."""
+def finite_tensors(path: Path) -> dict[str, Tensor]:
+    """`read_tensors` of weights. Raises ReaderError where they are no numbers."""
     tensors = read_tensors(path)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise ReaderError(
                 f"{path} holds numbers that are none ({name} has NaN or infinity): copy or train it again."
             )
+    return tensors
+
+
+def load_weights(model: nn.Module, path: Path) -> nn.Module:
+    """Loads a safetensors file into `model`, in the model's own precision (weights may be stored in 16 bits),
+    and sets it to evaluation. Raises ReaderError where they do not fit, and where they are no numbers."""
+    tensors = finite_tensors(path)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:

@@ -8,7 +8,8 @@
 
 Picture i is a function of (kind, split, seed, i), made on demand, its ground truth kept. Held out are pairs
 of thing and colour, of number and thing, of thing and time, and triples of thing, relation and thing; every
-word of them is trained elsewhere. Drawings: OpenMoji, CC BY-SA 4.0.
+word of them is trained elsewhere. Nor does training show what the families of `Scenes` hold out: "a red car
+at night" could be a scene of either. Drawings: OpenMoji, CC BY-SA 4.0.
 """
 
 import itertools
@@ -18,6 +19,7 @@ from functools import cache
 import numpy as np
 import torch
 
+from dalle_edu.data.scenes import FAMILIES, captions
 from dalle_edu.data.scenes.context import (
     DAYLIGHT,
     FEET,
@@ -119,12 +121,19 @@ def is_triple_held_out(key: str) -> bool:
     return (" to the left of " in key or " above " in key) and is_held_out(f"things:{key}")
 
 
+@cache
+def _held_out_scenes() -> frozenset[str]:
+    """The captions that the families of `Scenes` keep from training."""
+    return frozenset(text for family in FAMILIES for text in captions(family, "held_out"))
+
+
 def held_out(truth: Things) -> bool | None:
     """True where the combination that makes its kind is held out, False where nothing is; None for what no
-    split shows: a truth with another held-out combination in it. Plain things are never held out."""
+    split shows: a truth with another held-out combination in it, or one that is asked for by a caption that
+    `Scenes` holds out. Plain things are never held out."""
     out = {key for key in truth.combinations() if key in _held_out_pairs() or is_triple_held_out(key)}
     if not out:
-        return False
+        return False if _held_out_scenes().isdisjoint(ways(truth)) else None
     colours = {f"{item.colour} {item.thing}" for item in truth.items}
     own = out - colours if truth.kind != "colours" else out
     return True if own == out and len(truth.combinations() - colours) == (truth.kind != "colours") else None

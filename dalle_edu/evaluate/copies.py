@@ -20,6 +20,7 @@ from dalle_edu.data.scenes import FAMILIES
 from dalle_edu.data.streamed import streamed
 from dalle_edu.drawing import DrawingModel
 from dalle_edu.errors import ReaderError
+from dalle_edu.evaluate.asked import emoji_way
 from dalle_edu.machine.workers import in_order, may_stop
 from dalle_edu.reranking import rank
 
@@ -70,14 +71,17 @@ def nearest(model: DrawingModel, tokens: Tensor, training: Mixture) -> Nearest:
     return Nearest(index, pictures, captions, difference, (tokens == again).all(1), difference <= own + 1e-6)
 
 
-def forty_prompts(size: int = 64) -> dict[str, list[str]]:
-    """Ten prompts each of four kinds: emoji of the training
-    and of the test split, held-out people and scenes."""
+def forty_prompts(size: int = 64, way: str = "names") -> dict[str, list[str]]:
+    """Ten prompts each of four kinds: emoji of the training and of the test split, as they are divided where
+    a model's training holds emoji out in this `way` (`splits.py`), held-out people and scenes."""
 
     def spread(captions: list[str]) -> list[str]:
         return [captions[i] for i in torch.linspace(0, len(captions) - 1, 10).long().tolist()]
 
-    groups = {f"emoji, {split}": spread(EmojiPictures(size, split).captions) for split in ("train", "test")}
+    groups = {
+        f"emoji, {split}": spread(EmojiPictures(size, split, held_out=way).captions)
+        for split in ("train", "test")
+    }
     people = [caption for caption in EmojiPictures(size, "held_out").captions if combination(caption)]
     scenes = [
         Scenes(name, size, seed=3, length=2, split="held_out").caption(i) for name in FAMILIES for i in (0, 1)
@@ -101,19 +105,19 @@ def copies(
     seed: int = 0,
     samples: int = SAMPLES,
     workers: int | None = None,
-    guidance: float = 1.0,
+    guidance: float | None = None,
 ) -> dict:
-    """Draws the forty prompts, `samples` each, and looks for copies among all that the model was trained on.
+    """Draws the forty prompts, `samples` each, with the model's own guidance unless another is given, and
+    looks for copies among all that the model was trained on.
 
     Returns "figures" for JSON ("groups": counts [copies, drawings] in "tokens" and in "pixels"; "prompts":
     for each the nearest training picture of its best drawing) and, to look at, "drawings" and "nearest",
     (40, 3, size, size) each.
     """
-    prompts = [
-        (group, prompt)
-        for group, some in forty_prompts(model.config.dvae.image_size).items()
-        for prompt in some
-    ]
+    groups = forty_prompts(model.config.dvae.image_size, emoji_way(model))
+    prompts = [(group, prompt) for group, some in groups.items() for prompt in some]
+    if guidance is None:
+        guidance = model.config.drawing.guidance
 
     def draw(prompt: str) -> Tensor:
         text = model.encode_text(prompt, cut=True)
@@ -122,9 +126,9 @@ def copies(
     drawn = list(in_order(draw, [prompt for _, prompt in prompts], workers))
     training = training_pictures(model.config)
     found = nearest(model, torch.cat(drawn), training)  # all at once: the training pictures are many
-    groups, rows, shown = {}, [], ([], [])
+    counted, rows, shown = {}, [], ([], [])
     for i, (group, prompt) in enumerate(prompts):
-        counts = groups.setdefault(group, {"tokens": [0, 0], "pixels": [0, 0]})
+        counts = counted.setdefault(group, {"tokens": [0, 0], "pixels": [0, 0]})
         for key, count in counts.items():
             count[0] += int(getattr(found, key)[i * samples : (i + 1) * samples].sum())
             count[1] += samples
@@ -134,5 +138,5 @@ def copies(
         rows.append([group, prompt, found.caption[at], round(float(found.difference[at]), 4)])
         shown[0].append(drawings[best])
         shown[1].append(found.picture[at])
-    figures = {"samples": samples, "training_pictures": len(training), "groups": groups, "prompts": rows}
+    figures = {"samples": samples, "training_pictures": len(training), "groups": counted, "prompts": rows}
     return {"figures": figures, "drawings": torch.stack(shown[0]), "nearest": torch.stack(shown[1])}

@@ -65,6 +65,15 @@ def learn_from_appearance(model: Dalle, vae: DiscreteVAE) -> None:
         parametrize.register_parametrization(layer, "weight", shared)
 
 
+def shared_and_free(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The other way round, for a training that begins with settled weights: U, which by least squares
+    explains as much of `weight` (vocabulary, width) as the `features` can, and r, what is left. Directions in
+    which codes look almost the same are left to r: U would need huge numbers there."""
+    found = torch.linalg.lstsq(features.double(), weight.double(), rcond=1e-3, driver="gelsd")
+    shared = found.solution.to(weight.dtype)
+    return shared, weight - features @ shared
+
+
 def settle(model: nn.Module) -> None:
     """Ends it: each weight becomes the numbers that it stands for, and the model one like any other."""
     for layer in model.modules():

@@ -3,7 +3,8 @@
 config.toml  tokenizer.json  words.json       what all parts share
 data.toml  dalle.data.toml                    data given in place of the configuration's; tokens of it
 PART.safetensors  PART.trained.toml           a finished part, and how it was trained
-training-PART/                                its checkpoint, its history, and what it computed once
+training-PART/                                its checkpoint, its history, what it began with and what it
+                                              computed once
 """
 
 from __future__ import annotations
@@ -54,8 +55,13 @@ class Folder:
         """How a finished part was trained."""
         return self.out / f"{part}.trained.toml"
 
-    def check(self, part: str, resume: bool) -> None:
-        """Raises ReaderError where training the part cannot begin, or go on, here."""
+    def began(self, part: str) -> Path:
+        """What says with which weights a part began, where these were not random."""
+        return self.work(part) / "start.toml"
+
+    def check(self, part: str, resume: bool, start: Folder | None = None) -> None:
+        """Raises ReaderError where training the part cannot begin, or go on, here. What this folder lacks, it
+        may have from the one that it is to `start` with."""
         checkpoint = self.checkpoint(part)
         started = self.trained(part).exists() or checkpoint.exists()
         started = started or (part != "decoder" and self.weights(part).exists())
@@ -67,7 +73,8 @@ class Folder:
             raise ReaderError(
                 f"{self.out} holds no checkpoint of a {part}: start the training without --resume."
             )
-        if part in ("dalle", "decoder") and not self.weights("dvae").is_file():
+        places = [folder for folder in (self, start) if folder is not None]
+        if part in ("dalle", "decoder") and not any(place.weights("dvae").is_file() for place in places):
             name = {"dalle": "transformer", "decoder": "decoder"}[part]
             raise ReaderError(
                 f"The {name} needs a finished dVAE: run `dalle-edu train dvae --out {self.out}` first."
@@ -141,6 +148,8 @@ class Folder:
         if part == "dalle":
             KnownWords.of(way for ways in data.captions for way in ways).save(self.out)
         record = {"steps": run.step, "seconds": round(run.seconds), "machine": machine(), **seen}
+        if (began := self.began(part)).is_file():
+            record |= read_table(began)
         lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in record.items()]
         write_text(self.trained(part), "\n".join(lines) + "\n")
 

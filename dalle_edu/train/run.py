@@ -56,6 +56,7 @@ from dalle_edu.train.stages import (
     start_patches,
     tokens_of,
 )
+from dalle_edu.train.start import begin_with, start_folder, take_along
 from dalle_edu.train.streaming import (
     check_tokens,
     clip_from_shards,
@@ -77,26 +78,31 @@ def train_part(
     progress: bool = True,
     until: int | None = None,
     device: str = "cpu",
+    start: Path | None = None,
 ) -> Path:
     """Trains one part of a model into the folder `out` and returns the file of its weights. Started by
     torchrun, on all of its processes together.
 
-    `sources` replaces the configuration's data. `until` stops early, at a checkpoint to resume from. Raises
-    ReaderError where `out` already holds this part (and not `resume`), or what this part needs is not trained
-    yet; nothing is overwritten.
+    `sources` replaces the configuration's data. `until` stops early, at a checkpoint to resume from. `start`:
+    the folder of a finished model, with whose weights this part begins; its earlier parts come along, where
+    `out` has none. Raises ReaderError where `out` already holds this part (and not `resume`), or
+    what this part needs is not trained yet; nothing is overwritten.
     """
     with together(device) as own_device:
-        return _train_part(part, config_name, out, sources, resume, progress, until, own_device)
+        return _train_part(part, config_name, out, sources, resume, progress, until, own_device, start)
 
 
 @alone
-def _train_part(part, config_name, out, sources, resume, progress, until, device) -> Path:
+def _train_part(part, config_name, out, sources, resume, progress, until, device, start) -> Path:
     if part not in PARTS:
         raise unknown_name("part to train", part, PARTS)
+    if start is not None and resume:
+        raise ReaderError("--resume goes on from the checkpoint, whatever it began with: leave --start out.")
     config = read_config(config_name)
     training = config.training_of(part)
     folder = Folder(Path(out))
-    first_only(lambda: folder.check(part, resume))
+    begun = start_folder(Path(start), part) if start is not None else None
+    first_only(lambda: folder.check(part, resume, begun))
     source = folder.config_file(config_name)
     used = folder.sources(config, part, sources)
     data = streamed(used)
@@ -106,9 +112,13 @@ def _train_part(part, config_name, out, sources, resume, progress, until, device
         check_tokens(data, part)
         data.lanes = lanes_of(folder.checkpoint(part)) if resume else None
     first_only(lambda: folder.begin(source, part, sources))  # not before all that can be wrong was looked at
+    if begun is not None:
+        first_only(lambda: take_along(begun, folder, part))
     tokenizer = first_then_others(lambda: folder.tokenizer(config, data))
     torch.manual_seed(training.seed)
-    stage = make_stage(part, config, data, tokenizer, folder, device, fresh=not resume)
+    stage = make_stage(part, config, data, tokenizer, folder, device, fresh=not resume and begun is None)
+    if begun is not None:
+        begin_with(stage.model, begun.weights(part))
     shape = getattr(config, "dvae" if part == "decoder" else part)
     about = {"model": dataclasses.asdict(shape), "data": data.fingerprint()}
     run = Run(stage.model, training, about, stage.stream)

@@ -9,6 +9,7 @@ from toy import loaded_model
 
 from dalle_edu.data import EmojiPictures, Scenes
 from dalle_edu.data.mixture import Mixture
+from dalle_edu.data.splits import HELD_OUT
 from dalle_edu.errors import ReaderError
 from dalle_edu.evaluate import figures as evaluation
 from dalle_edu.evaluate.copies import copies, forty_prompts, nearest
@@ -191,11 +192,13 @@ def test_a_copy_is_found_and_another_picture_is_none():
         )
 
 
-def test_forty_prompts_are_forty_and_half_of_them_were_held_out():
-    groups = forty_prompts()
+@pytest.mark.parametrize("way", HELD_OUT)
+def test_forty_prompts_are_forty_and_what_is_called_unseen_is_unseen_whatever_way_emoji_were_held_out(way):
+    groups = forty_prompts(way=way)
     assert [len(set(prompts)) for prompts in groups.values()] == [10] * 4
-    assert set(groups["people, held out"]) <= set(EmojiPictures(64, "held_out").captions)
-    assert not set(groups["emoji, test"]) & set(EmojiPictures(64, "train").captions)
+    trained = set(EmojiPictures(64, "train", held_out=way).captions)
+    assert set(groups["emoji, train"]) <= trained
+    assert not trained & {*groups["emoji, test"], *groups["people, held out"]}
 
 
 def test_copies_reports_every_drawing():
