@@ -2,8 +2,8 @@
 
 A batch of random pairs asks easy questions: to tell a red house from a bicycle, no network need look at the
 shape of either. What CLIP is for is harder: of many drawings of one sentence, which is whole, and right in
-every word? So a part of each batch comes from one source alone, and every picture comes with a spoilt copy,
-which no text wants. Radford et al. 2021 had no need of either, with 32,768 pairs a batch.
+every word? So a part of each batch comes from one source alone, some of it as neighbours whose captions differ
+in a word, and every picture comes with a spoilt copy, which no text wants. Radford et al. 2021 had no need of either, with 32,768 pairs a batch.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ VISIBLE = 0.01  # mean difference of a pixel, of 1, from which a spoilt copy cou
 
 
 def similar_batch(
-    data: Mixture, count: int, together: float, generator: torch.Generator
+    data: Mixture, count: int, together: float, generator: torch.Generator, near: int = 0
 ) -> tuple[Tensor, list[str]]:
-    """At most `count` pictures, the share `together` of them from one source: their indices, their captions.
+    """At most `count` pictures, the share `together` of them from one source, there each with `near` others
+    whose captions are most like its own: their indices, their captions.
 
     A picture or a caption that comes twice is left out the second time: it would be its own wrong answer.
     """
@@ -29,7 +30,11 @@ def similar_batch(
     if alone:
         source = data.sources[data.draw(1, generator)]
         inside = Mixture(data.pictures, data.captions, data.weights * (data.sources == source))
-        indices = torch.cat((inside.draw(alone, generator), indices[alone:]))
+        chosen = inside.draw(-(-alone // (1 + near)), generator)
+        if near:
+            others = nearest_in_words(data, chosen, near, data.sources == source, generator)
+            chosen = torch.cat((chosen[:, None], others), dim=1).flatten()[:alone]
+        indices = torch.cat((chosen, indices[alone:]))
     captions = data.draw_captions(indices, generator)
     first: dict[str, int] = {}
     seen: set[int] = set()
@@ -38,6 +43,25 @@ def similar_batch(
             first[caption] = index
             seen.add(index)
     return torch.tensor(list(first.values())), list(first)
+
+
+def nearest_in_words(
+    data: Mixture, indices: Tensor, near: int, among: Tensor, generator: torch.Generator
+) -> Tensor:
+    """For each of n pictures the `near` others `among` (N,) bool whose captions share most words with its own,
+    of the words of both, but are not the same; at random where they share equally many: (n, near) int64.
+
+    A batch of random emoji hardly ever has "woman juggling" beside "man juggling", so nothing in it asks CLIP
+    to look at the hair.
+    """
+    words, captions = data.words
+    own = words.index_select(0, indices).to_dense()
+    shared = (words @ own.T).T
+    count = torch.sparse.sum(words, 1).to_dense()
+    alike = shared / (count[indices, None] + count - shared).clamp_min(1)
+    alike += 1e-3 * torch.rand(alike.shape, generator=generator)  # less than one word more or less
+    alike[(captions == captions[indices, None]) | ~among] = -1.0
+    return alike.topk(min(near, len(data)), dim=1).indices
 
 
 def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:

@@ -17,6 +17,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,22 @@ class Mixture:
             self.captions[i][int(x * len(self.captions[i]))]
             for i, x in zip(indices.tolist(), u.tolist(), strict=True)
         ]
+
+    @cached_property
+    def words(self) -> tuple[Tensor, Tensor]:
+        """Which words the first caption of each picture has, (N, words of all) sparse float32, a one for each;
+        and which captions are the same, (N,) int64, a number for each different one."""
+        known: dict[str, int] = {}
+        different: dict[str, int] = {}
+        places, same = [], []
+        for row, (caption, *_) in enumerate(self.captions):
+            same.append(different.setdefault(caption, len(different)))
+            found = {known.setdefault(word, len(known)) for word in re.findall(r"[\w-]+", caption.lower())}
+            places += [(row, word) for word in sorted(found)]
+        size = (len(self), len(known))
+        at = torch.tensor(places, dtype=torch.int64).reshape(-1, 2).T
+        words = torch.sparse_coo_tensor(at, torch.ones(len(places)), size, check_invariants=True)
+        return words.coalesce(), torch.tensor(same)
 
     def fingerprint(self) -> str:
         """A short hash of pictures, captions and weights: two equal ones are the same data."""

@@ -96,10 +96,12 @@ class DvaeRecipe:
 @checked("clip")
 class ClipRecipe:
     """CLIP looks at pictures moved by up to `shift` pixels, the share `together` of a batch from
-    one source, with `spoilt` copies as wrong answers (`data/augment.py`)."""
+    one source and there each with the `near` ones in words, with `spoilt` copies as wrong answers
+    (`data/augment.py`)."""
 
     shift: Whole = 0
     together: Share = 0.0
+    near: Whole = 0
     spoilt: Switch = False
 
 

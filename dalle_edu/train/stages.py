@@ -118,7 +118,7 @@ def clip_stage(
         )
 
     def batch(step: int, generator: torch.Generator):
-        indices, captions = similar_batch(data, batch_size, recipe.together, generator)
+        indices, captions = similar_batch(data, batch_size, recipe.together, generator, recipe.near)
         text = tokenizer.encode(captions, clip.config.text_length, cut=True)
         return clip_batch(clip, data.images(indices), text, recipe, generator)
 

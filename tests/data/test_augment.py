@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dalle_edu.data.augment import VISIBLE, shifted, similar_batch, spoilt
+from dalle_edu.data.augment import VISIBLE, nearest_in_words, shifted, similar_batch, spoilt
 from dalle_edu.data.mixture import Mixture
 
 
@@ -122,3 +122,55 @@ def test_shifted_pictures_are_moved_both_ways_and_repeat_their_edge():
         )
         assert torch.equal(picture[2], picture[0] + picture[1])  # the three channels stay together
     assert torch.equal(shifted(images, 0, torch.Generator()), images)
+
+
+PEOPLE = [
+    f"{who} {what}: {tone} skin tone"
+    for what in ("juggling", "running", "shrugging", "bowing")
+    for who in ("man", "woman")
+    for tone in ("light", "medium", "dark")
+]
+
+
+def people():
+    """Twenty-four people of one source, and as many shapes of another, with captions of their words."""
+    captions = [[text] for text in PEOPLE] + [[f"man {i}: light skin tone"] for i in range(24)]
+    sources = torch.arange(2).repeat_interleave(24)
+    return Mixture(torch.zeros(48, 3, 4, 4, dtype=torch.uint8), captions, torch.ones(48), sources)
+
+
+def test_the_nearest_in_words_are_those_that_share_most_of_them_with_a_caption_and_are_not_the_same():
+    mixed, found = people(), []
+    among = mixed.sources == 0
+    for seed in range(40):
+        near = nearest_in_words(mixed, torch.tensor([0, 5]), 3, among, g(seed))
+        assert near.shape == (2, 3) and (near < 24).all()
+        for row, index in zip(near.tolist(), (0, 5), strict=True):
+            assert index not in row and len(set(row)) == 3
+            own = set(PEOPLE[index].replace(":", "").split())
+            shared = [len(own & set(PEOPLE[i].replace(":", "").split())) for i in range(24) if i != index]
+            # all but one word: another tone, another person, another doing
+            assert [len(own & set(PEOPLE[i].replace(":", "").split())) for i in row] == [max(shared)] * 3
+            found += row
+    assert len(set(found)) > 6  # of equally near ones each comes at some time
+
+
+def test_neighbours_stand_beside_each_other_in_a_batch():
+    for seed in range(20):
+        _, captions = similar_batch(people(), 16, 1.0, g(seed), near=3)
+        if captions[0] in PEOPLE:
+            words = [set(caption.replace(":", "").split()) for caption in captions[:2]]
+            assert len(words[0] & words[1]) == len(words[0]) - 1
+
+
+def test_a_caption_without_words_and_a_source_of_one_picture_have_no_neighbours_and_do_no_harm():
+    captions = [[""], ["a cat"], ["a dog"]]
+    small = Mixture(torch.zeros(3, 3, 4, 4, dtype=torch.uint8), captions, torch.ones(3))
+    assert small.words[0].shape == (3, 3) and small.words[1].tolist() == [0, 1, 2]
+    for seed in range(10):
+        indices, said = similar_batch(small, 8, 1.0, g(seed), near=5)
+        assert sorted(set(said)) == sorted(said) and all(
+            captions[i] == [s] for i, s in zip(indices, said, strict=True)
+        )
+    blank = Mixture(small.pictures, [[""]] * 3, torch.ones(3))
+    assert len(similar_batch(blank, 4, 1.0, g(), near=2)[1]) == 1
