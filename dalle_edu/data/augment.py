@@ -2,8 +2,9 @@
 
 A batch of random pairs asks easy questions: to tell a red house from a bicycle, no network need look at the
 shape of either. What CLIP is for is harder: of many drawings of one sentence, which is whole, and right in
-every word? So a part of each batch comes from one source alone, some of it as neighbours whose captions differ
-in a word, and every picture comes with a spoilt copy, which no text wants. Radford et al. 2021 had no need of either, with 32,768 pairs a batch.
+every word? So a part of each batch comes from one source alone, some of it as neighbours whose captions
+differ in a word, and every picture comes with a spoilt copy, which no text wants. Radford et al. 2021 had no
+need of either, with 32,768 pairs a batch.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def similar_batch(
 def nearest_in_words(
     data: Mixture, indices: Tensor, near: int, among: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """For each of n pictures the `near` others `among` (N,) bool whose captions share most words with its own,
-    of the words of both, but are not the same; at random where they share equally many: (n, near) int64.
+    """For each of n pictures the `near` others `among` (N,) bool whose captions share most words with its
+    own, of the words of both, but are not the same; at random where equally many: (n, near) int64.
 
     A batch of random emoji hardly ever has "woman juggling" beside "man juggling", so nothing in it asks CLIP
     to look at the hair.

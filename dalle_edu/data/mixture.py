@@ -71,8 +71,8 @@ class Mixture:
 
     @cached_property
     def words(self) -> tuple[Tensor, Tensor]:
-        """Which words the first caption of each picture has, (N, words of all) sparse float32, a one for each;
-        and which captions are the same, (N,) int64, a number for each different one."""
+        """Which words the first caption of each picture has, (N, words of all) sparse float32, a one for
+        each; and which captions are the same, (N,) int64, a number for each different one."""
         known: dict[str, int] = {}
         different: dict[str, int] = {}
         places, same = [], []

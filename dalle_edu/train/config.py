@@ -97,7 +97,7 @@ class DvaeRecipe:
 class ClipRecipe:
     """CLIP looks at pictures moved by up to `shift` pixels, the share `together` of a batch from
     one source and there each with the `near` ones in words, with `spoilt` copies as wrong answers
-    (`data/augment.py`)."""
+    (`data/augment.py`). Of streamed pairs, which pass by once, all are random."""
 
     shift: Whole = 0
     together: Share = 0.0
