@@ -28,7 +28,7 @@ def captions_of_things(sources: tuple[dict, ...]) -> set[str]:
     shown = set()
     for source in sources:
         if source["kind"] == "things":
-            things = ThingScenes("all", length=source["length"])
+            things = ThingScenes("all", length=source["length"], apart=source.get("apart", False))
             shown.update(text for i in range(len(things)) for text in things.ways(i))
     return shown
 

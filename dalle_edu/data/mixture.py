@@ -9,6 +9,7 @@ are drawn in six tones, apples in one. `held_out` says what emoji training does 
 `renderings` how they are drawn (`emoji.py`); of each come `copies` more, each in one of the renderings, moved
 by whole `step`s of pixels where it has room, and mirrored where that changes no name. `wordings = true` gives
 scenes more than the one caption of their grammar; of one picture in eight also some that leave words unsaid.
+`apart = true` leaves out of things what `Scenes` holds out.
 """
 
 from __future__ import annotations
@@ -139,7 +140,9 @@ def _load(source: dict, size: int, split: str, progress: bool) -> tuple[Tensor, 
         from dalle_edu.data.things import ThingScenes
 
         family, length = source.get("family", "all"), int(source.get("length", 10_000))
-        things = ThingScenes(family, size, int(source.get("seed", 0)), length, split)
+        things = ThingScenes(
+            family, size, int(source.get("seed", 0)), length, split, source.get("apart", False)
+        )
         pictures, _ = _stack(things, length, progress, "things")
         return pictures, [things.ways(i) for i in range(length)]
     if kind == "folder":

@@ -17,7 +17,7 @@ KINDS = ("emoji", "scenes", "things", "folder", "shards")
 USED = {  # what a source of each kind may say, besides its kind and weight
     "emoji": {"balance", "held_out", "renderings", "copies", "step"},
     "scenes": {"family", "length", "seed", "balance", "wordings"},
-    "things": {"family", "length", "seed", "balance"},
+    "things": {"family", "length", "seed", "balance", "apart"},
     "folder": {"path", "balance"},
     "shards": {"path", "buffer"},
 }
@@ -39,6 +39,7 @@ class Source:
     length: Count = 10_000
     seed: Whole = 0
     wordings: Switch = False
+    apart: Switch = False
     path: Text = "-"
     buffer: Count = BUFFER
 

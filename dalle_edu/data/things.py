@@ -8,8 +8,7 @@
 
 Picture i is a function of (kind, split, seed, i), made on demand, its ground truth kept. Held out are pairs
 of thing and colour, of number and thing, of thing and time, and triples of thing, relation and thing; every
-word of them is trained elsewhere. Nor does training show what the families of `Scenes` hold out: "a red car
-at night" could be a scene of either. Drawings: OpenMoji, CC BY-SA 4.0.
+word of them is trained elsewhere. Drawings: OpenMoji, CC BY-SA 4.0.
 """
 
 import itertools
@@ -127,13 +126,17 @@ def _held_out_scenes() -> frozenset[str]:
     return frozenset(text for family in FAMILIES for text in captions(family, "held_out"))
 
 
+def is_held_out_scene(truth: Things) -> bool:
+    """Whether `Scenes` holds out a caption of it: "a red car at night" may be a scene of either."""
+    return not _held_out_scenes().isdisjoint(ways(truth))
+
+
 def held_out(truth: Things) -> bool | None:
     """True where the combination that makes its kind is held out, False where nothing is; None for what no
-    split shows: a truth with another held-out combination in it, or one that is asked for by a caption that
-    `Scenes` holds out. Plain things are never held out."""
+    split shows: a truth with another held-out combination in it. Plain things are never held out."""
     out = {key for key in truth.combinations() if key in _held_out_pairs() or is_triple_held_out(key)}
     if not out:
-        return False if _held_out_scenes().isdisjoint(ways(truth)) else None
+        return False
     colours = {f"{item.colour} {item.thing}" for item in truth.items}
     own = out - colours if truth.kind != "colours" else out
     return True if own == out and len(truth.combinations() - colours) == (truth.kind != "colours") else None
@@ -168,11 +171,19 @@ _NOUNS = tuple(THINGS)
 class ThingScenes(torch.utils.data.Dataset):
     """Item i is (image (3, size, size) float32 in [0, 1], caption); `truth(i)` what
     it shows; `ways(i)` all its captions. `kind` is one of `KINDS`, or "all" mixed;
-    splits as in `Scenes`, but no list is held out. Raises ReaderError for an unknown
-    kind or split, for a size that is no multiple of 16, and for a negative length."""
+    splits as in `Scenes`, but no list is held out. With `apart` no split but "held_out"
+    shows what `Scenes` holds out, so that a model may be trained on both. Raises
+    ReaderError for an unknown kind or split, for a size that is no multiple of 16,
+    and for a negative length."""
 
     def __init__(
-        self, kind: str = "all", size: int = 64, seed: int = 0, length: int = 10_000, split: str = "train"
+        self,
+        kind: str = "all",
+        size: int = 64,
+        seed: int = 0,
+        length: int = 10_000,
+        split: str = "train",
+        apart: bool = False,
     ):
         if kind not in (*KINDS, "all"):
             raise unknown_name("kind of things", kind, [*KINDS, "all"])
@@ -183,6 +194,7 @@ class ThingScenes(torch.utils.data.Dataset):
         if length < 0:
             raise ReaderError(f"The length must not be negative, and {length} is.")
         self.kind, self.size, self.seed, self.length, self.split = kind, size, seed, length, split
+        self.apart = apart and split != "held_out"
 
     def __len__(self) -> int:
         return self.length
@@ -210,7 +222,8 @@ class ThingScenes(torch.utils.data.Dataset):
             raise ReaderError("No list of things is held out: ask for another kind, or another split.")
         while True:
             truth = random_truth(kind, dice)
-            if held_out(truth) is (self.split == "held_out"):
+            wanted = held_out(truth) is (self.split == "held_out")
+            if wanted and not (self.apart and is_held_out_scene(truth)):
                 return truth, dice
 
 

@@ -9,6 +9,7 @@ import torch
 
 from dalle_edu.data import ThingScenes
 from dalle_edu.data.emoji import EmojiPictures
+from dalle_edu.data.scenes import FAMILIES, captions
 from dalle_edu.data.scenes.flat import Dice
 from dalle_edu.data.sprites import COLOURS, THINGS, sprite
 from dalle_edu.data.things import KINDS, MIRRORS, Item, Things, held_out, layout, paint, random_truth, ways
@@ -76,6 +77,20 @@ def test_no_training_picture_shows_a_held_out_combination(kind):
     everywhere = set().union(*(truth.combinations() for truth in train))
     for truth in shown:  # the one combination that is held out is in no training picture, whatever its kind
         assert truth.combinations() - everywhere
+
+
+def test_apart_from_scenes_training_shows_no_caption_that_a_scene_holds_out():
+    scenes = {text for family in FAMILIES for text in captions(family, "held_out")}
+    shown = {}
+    for apart in (False, True):
+        things = ThingScenes("times", length=3000, apart=apart)
+        said = [set(things.ways(i)) for i in range(3000)]
+        shown[apart] = said
+        assert any(scenes & texts for texts in said) is not apart
+    changed = [i for i in range(3000) if shown[False][i] != shown[True][i]]
+    assert changed == [i for i in range(3000) if scenes & shown[False][i]]  # all others stay as they are
+    unseen = ThingScenes("times", length=50, split="held_out", apart=True)
+    assert all(held_out(unseen.truth(i)) for i in range(50))
 
 
 def test_every_word_of_a_held_out_caption_is_trained():
