@@ -11,8 +11,7 @@ of thing and colour, of number and thing, of thing and time, and triples of thin
 word of them is trained elsewhere. Drawings: OpenMoji, CC BY-SA 4.0.
 """
 
-import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -32,19 +31,15 @@ from dalle_edu.data.scenes.context import (
     shadow_reach,
 )  # fmt: skip
 from dalle_edu.data.scenes.drawing import GRID, blank
-from dalle_edu.data.scenes.flat import NUMBERS, Dice, is_held_out
+from dalle_edu.data.scenes.flat import Dice, is_held_out
+from dalle_edu.data.scenes.ways import MIRRORS
 from dalle_edu.data.splits import SPLITS
 from dalle_edu.data.sprites import COLOURS, THINGS, plural, sprite
+from dalle_edu.data.thing_ways import ways
 from dalle_edu.errors import ReaderError, unknown_name
 
 KINDS = ("colours", "counts", "relations", "lists", "times")
 RELATIONS = ("to the left of", "above", "to the right of", "below")
-MIRRORS = {
-    "to the left of": "to the right of",
-    "above": "below",
-    "to the right of": "to the left of",
-    "below": "above",
-}
 # In sixteenths of the picture, and few of them in all: each size of a thing is a drawing of its own to learn.
 SIDES = {"small": 5, None: 8, "large": 11}  # of one thing alone
 BESIDE = {"small": 5, None: 6, "large": 8}  # of one beside another
@@ -284,52 +279,3 @@ def _place(canvas: np.ndarray, item: Item, top: int, left: int, pixels: int, tim
     left += (pixels - width) // 2
     window = canvas[top : top + height, left : left + width]
     window[:] = ink + (1 - one.cover) * window
-
-
-def a(words: str) -> str:
-    """With its article: "an apple", "a unicorn"."""
-    return ("an " if words[0] in "aeiou" else "a ") + words
-
-
-_SYNONYMS = {"small": ("small", "little", "tiny"), "large": ("large", "big", "huge")}
-
-
-def ways(truth: Things) -> list[str]:
-    """The caption first, then other ways in which a person might ask for the same picture, in a fixed order;
-    no two equal."""
-    items, kind = truth.items, truth.kind
-    if kind == "counts":
-        words, number = items[0].words(many=True), NUMBERS[len(items)]
-        said = [f"{number} {words}", f"{len(items)} {words}", f"a picture of {number} {words}"]
-    elif kind == "relations":
-        first, second = (a(item.words()) for item in items)
-        other = MIRRORS[truth.relation]
-        short = {
-            "to the left of": "left of",
-            "to the right of": "right of",
-            "above": "over",
-            "below": "under",
-        }
-        said = [f"{first} {truth.relation} {second}", f"{first} {short[truth.relation]} {second}"]
-        said += [f"{second} {other} {first}", f"{second} {short[other]} {first}"]
-    elif kind == "lists":
-        said = []
-        for order in itertools.islice(itertools.permutations(items), 6):
-            words = [a(item.words()) for item in order]
-            said.append(", ".join(words[:-1]) + " and " + words[-1])
-    elif kind == "times":
-        words = a(items[0].words())
-        said = [f"{words} {truth.time}", f"{truth.time}, {words}", f"a picture of {words} {truth.time}"]
-    else:
-        words = items[0].words()
-        said = [a(words), words, f"a picture of {a(words)}"]
-        if items[0].colour:
-            said.append(f"{a(replace(items[0], colour=None).words())} that is {items[0].colour}")
-    for size, others in _SYNONYMS.items():
-        said += [
-            text.replace(f"{size} ", f"{other} ")
-            for text in said[:2]
-            if f"{size} " in text
-            for other in others[1:]
-        ]
-    return list(dict.fromkeys(said))

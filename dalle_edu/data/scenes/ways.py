@@ -17,8 +17,8 @@ from dalle_edu.data.scenes.drawing import COLOURS
 from dalle_edu.data.scenes.flat import MIRROR, NUMBERS, SIZES, Attributes, Objects, Thing, is_held_out
 from dalle_edu.data.scenes.posed import VIEWPOINTS
 
-_MIRRORS = MIRROR | {b: a for a, b in MIRROR.items()}
-_SHORT = {"to the left of": "left of", "to the right of": "right of", "above": "over", "below": "under",
+MIRRORS = MIRROR | {b: a for a, b in MIRROR.items()}
+SHORT = {"to the left of": "left of", "to the right of": "right of", "above": "over", "below": "under",
           "inside": "in"}  # fmt: skip
 _OTHER = {
     "small": "little", "large": "big", "striped": "stripy", "dotted": "spotted",
@@ -93,9 +93,9 @@ def _several(truth: Objects, first: str) -> tuple[list[str], list[str]]:
         less = [a(_short(thing)) if fixed or _any_size(thing) else a(thing.words()) for thing in things]
         both = []
         for one, two in (whole, less):
-            both.append([f"{one} {truth.relation} {two}", f"{one} {_SHORT[truth.relation]} {two}"])
-            if other := _MIRRORS.get(truth.relation):
-                both[-1] += [f"{two} {other} {one}", f"{two} {_SHORT[other]} {one}"]
+            both.append([f"{one} {truth.relation} {two}", f"{one} {SHORT[truth.relation]} {two}"])
+            if other := MIRRORS.get(truth.relation):
+                both[-1] += [f"{two} {other} {one}", f"{two} {SHORT[other]} {one}"]
         return both[0], [] if whole == less else both[1]
     if len(set(things)) == 1:
         words, number = _short(things[0], plural=len(things) > 1), NUMBERS[len(things)]
