@@ -129,14 +129,15 @@ def trials_table(path: Path) -> str:
     for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
         trials.setdefault(row["trial"], []).append(row)
     seconds = [row["seconds"] for rows in trials.values() for row in rows]
+    each = len(next(iter(trials.values())))
     lines = [
         "\n## Trials of the transformer's recipe\n",
-        f"Each changes one thing of the configuration, began with random weights and trained for {min(seconds)} to",
-        f"{max(seconds)} seconds on one core (`experiments/recipe_trials.py`), with {len(next(iter(trials.values())))}",
-        "seeds: first weights and batches. Then measured, in nats an image token, on pictures of the validation",
-        "split, as the mixture weighs its sources, on emoji alone, and on combinations that training never shows,",
-        "the mean over families: the mean of the seeds, and in brackets the lowest and the highest. It says how fast",
-        "a recipe begins, not where it ends.\n",
+        "Each changes one thing of the configuration, began with random weights and trained for",
+        f"{min(seconds)} to {max(seconds)} seconds on one core (`experiments/recipe_trials.py`), with",
+        f"{each} seeds: first weights and batches. Then measured, in nats an image token, on pictures of",
+        "the validation split, as the mixture weighs its sources, on emoji alone, and on combinations that",
+        "training never shows (the mean over families): the mean of the seeds, in brackets the lowest and",
+        "the highest. It says how fast a recipe begins, not where it ends.\n",
         "| trial | parameters | pictures seen | mixture | emoji | held out |",
         "|---|---|---|---|---|---|",
     ]
