@@ -53,9 +53,11 @@ TRIALS = {
     "batch 48": Trial(training={"batch_size": 48}),
     "AdamW": Trial(training={"optimizer": "adamw", "learning_rate": 1e-3}),
     "the last weights, not averaged": Trial(training={"weight_average": 0.0}),
+    "no noise": Trial(recipe={"noise": 0.0}),
+    "noise 0.2": Trial(recipe={"noise": 0.2}),
     "no captions dropped": Trial(recipe={"caption_dropout": 0.0}),
     "ordinary embeddings": Trial(recipe={"appearance": False}),
-    "emoji 30 % of pictures": Trial(emoji=0.30),
+    "emoji 40 % of pictures": Trial(emoji=0.40),
     "emoji 60 % of pictures": Trial(emoji=0.60),
 }
 
