@@ -55,10 +55,9 @@ def nearest_in_words(
     A batch of random emoji hardly ever has "woman juggling" beside "man juggling", so nothing in it asks CLIP
     to look at the hair.
     """
-    words, captions = data.words
+    words, captions, count = data.words
     own = words.index_select(0, indices).to_dense()
     shared = (words @ own.T).T
-    count = torch.sparse.sum(words, 1).to_dense()
     alike = shared / (count[indices, None] + count - shared).clamp_min(1)
     alike += 1e-3 * torch.rand(alike.shape, generator=generator)  # less than one word more or less
     alike[(captions == captions[indices, None]) | ~among] = -1.0

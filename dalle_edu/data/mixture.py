@@ -71,9 +71,10 @@ class Mixture:
         ]
 
     @cached_property
-    def words(self) -> tuple[Tensor, Tensor]:
+    def words(self) -> tuple[Tensor, Tensor, Tensor]:
         """Which words the first caption of each picture has, (N, words of all) sparse float32, a one for
-        each; and which captions are the same, (N,) int64, a number for each different one."""
+        each; which captions are the same, (N,) int64, a number for each different one; and how many words
+        each has, (N,) float32."""
         known: dict[str, int] = {}
         different: dict[str, int] = {}
         places, same = [], []
@@ -84,7 +85,7 @@ class Mixture:
         size = (len(self), len(known))
         at = torch.tensor(places, dtype=torch.int64).reshape(-1, 2).T
         words = torch.sparse_coo_tensor(at, torch.ones(len(places)), size, check_invariants=True)
-        return words.coalesce(), torch.tensor(same)
+        return words.coalesce(), torch.tensor(same), torch.bincount(at[0], minlength=len(self)).float()
 
     def fingerprint(self) -> str:
         """A short hash of pictures, captions and weights: two equal ones are the same data."""
