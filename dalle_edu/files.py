@@ -93,9 +93,6 @@ def files_digest(paths: Iterable[Path]) -> str:
     return together.hexdigest()[:16]
 
 
-def model_digest(folder: Path) -> str:
-    """`files_digest` of all weights (*.safetensors) and the tokenizer of a model's folder."""
-    return files_digest([*folder.glob("*.safetensors"), folder / "tokenizer.json"])
 
 
 def finite_tensors(path: Path) -> dict[str, Tensor]:

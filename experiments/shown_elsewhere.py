@@ -3,9 +3,10 @@
     python experiments/shown_elsewhere.py [--out experiments/13-shown-elsewhere.json]
 
 What `Scenes` holds out is held out of `Scenes`. A model that also learned from `ThingScenes` may have met
-some of these captions there, with another drawing of the thing. For each family: the captions that `evaluate`
-asks for (64, seed 0), those of them that the transformer's things were ever called by, and how many careful
-drawings are right, of all and of the others: the drawings are those of `evaluate`.
+some of these captions there, with another drawing of the thing: in the first phase of the shipped model, whose
+things were not yet `apart`. For each family: the captions that `evaluate` asks for (64, seed 0), those of them
+that the transformer's things were ever called by, in either phase, and how many careful drawings are right, of
+all and of the others: the drawings are those of `evaluate`.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 from pathlib import Path
 
 import dalle_edu
+from dalle_edu.configs import read_config
 from dalle_edu.data.scenes import FAMILIES
 from dalle_edu.data.things import ThingScenes
 from dalle_edu.evaluate.asked import held_out, verdicts
@@ -20,6 +22,7 @@ from dalle_edu.evaluate.figures import CAREFUL, draw_all
 from dalle_edu.evaluate.report import rate
 from dalle_edu.files import write_text
 
+PHASES = ("picturebook-first", "picturebook")  # of the shipped model's training
 OUT = Path(__file__).with_name("13-shown-elsewhere.json")
 
 
@@ -38,7 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     out = parser.parse_args().out
     model = dalle_edu.load("picturebook")
-    shown = captions_of_things(model.config.data_for("dalle"))
+    shown = {text for name in PHASES for text in captions_of_things(read_config(name).data_for("dalle"))}
     found = {}
     for name in FAMILIES:
         captions = held_out(name, model.config.dvae.image_size, 64, seed=0)[1]

@@ -50,7 +50,7 @@ BAD_INPUT = {
     "a folder that is no model": ("draw x --model empty", "holds no config.toml"),
     "unknown configuration": ("info picturebok", "large-1300m, medium-100m, paper-12b, picturebook, "),
     "unknown configuration to train": ("train dvae --config picturebok --out new",
-    "large-1300m, medium-100m, paper-12b, picturebook, toy"),
+    "large-1300m, medium-100m, paper-12b, picturebook, picturebook-first, toy"),
     "an empty configuration": (["info", ""], "There is no configuration named ''"),
     "a folder as configuration": ("info .", "There is no configuration named '.'"),
     "the root as configuration": ("info /", "There is no configuration named '/'"),

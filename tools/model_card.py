@@ -16,9 +16,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import torch
 
-from dalle_edu.configs import read_config
+from dalle_edu.configs import Config, read_config
 from dalle_edu.data import EmojiPictures
-from dalle_edu.drawing import contact_sheet, load
+from dalle_edu.drawing import DrawingModel, contact_sheet, load
 from dalle_edu.evaluate.copies import copies
 from dalle_edu.evaluate.figures import table
 from dalle_edu.evaluate.report import rate
@@ -38,9 +38,11 @@ SOURCES = {
     "scenes": "the five families of `Scenes`",
 }
 
-TRIALS = Path(__file__).parents[1] / "experiments" / "recipe_trials.jsonl"
-ELSEWHERE = Path(__file__).parents[1] / "experiments" / "13-shown-elsewhere.json"
-NOISE = Path(__file__).parents[1] / "experiments" / "09-noise.jsonl"
+ROOT = Path(__file__).parents[1]
+FIRST = ROOT / "training" / "picturebook-first"  # what is kept of the phase before
+TRIALS = ROOT / "experiments" / "recipe_trials.jsonl"
+ELSEWHERE = ROOT / "experiments" / "13-shown-elsewhere.json"
+NOISE = ROOT / "experiments" / "09-noise.jsonl"
 
 CARD = """# Model card: `{name}`
 
@@ -57,10 +59,12 @@ The minutes are those of the clock, on machines that did other work at times.
 All settings stand in [config.toml](config.toml). The commands that made the files, in this order:
 
 ```bash
-dalle-edu train dvae --config {name} --out runs/{name}
-dalle-edu train decoder --config {name} --out runs/{name}
-dalle-edu train clip --config {name} --out runs/{name}
-dalle-edu train dalle --config {name} --out runs/{name}
+dalle-edu train dvae --config {name}-first --out runs/first
+dalle-edu train decoder --config {name}-first --out runs/first
+dalle-edu train clip --config {name}-first --out runs/first
+dalle-edu train dalle --config {name}-first --out runs/first
+dalle-edu train clip --config {name} --start runs/first --out runs/{name}
+dalle-edu train dalle --config {name} --start runs/first --out runs/{name}
 python -c "from dalle_edu.train.run import publish; publish('runs/{name}', 'dalle_edu/weights/{name}')"
 dalle-edu evaluate --model dalle_edu/weights/{name} --out dalle_edu/weights/{name}/evaluation.json
 python tools/model_card.py dalle_edu/weights/{name}
@@ -78,7 +82,8 @@ genders, tones and hair (`dalle_edu/data/emoji.py`), of every family of scenes
 
 ![Loss curves of the parts over their training steps](curves.png)
 
-One row in ten, in the files `*-history.jsonl`.
+Of CLIP and transformer the second phase; one row in ten, in the files `*-history.jsonl`, the first phase's in
+`training/{name}-first`.
 
 ## Scores
 
@@ -102,15 +107,15 @@ temperature 0.5. "best of N": of the same samples and more, the one that CLIP fi
 ![Forty drawings, each above the training picture that is nearest to it](nearest.png)
 
 The best of {drawings} drawings for each of forty prompts, and under it the nearest of all
-{training_pictures:,} training pictures. First pair of rows: emoji of the train split by
-names; then of its test split, whose nouns the shipped model was trained on as well; then held-out people;
-then held-out scenes. The last lines of the table say how many are copies.
+{training_pictures:,} training pictures of the second phase. First pair of rows: emoji that training showed;
+then emoji whose combination it did not show; then held-out people; then held-out scenes. The last lines of
+the table say how many are copies.
 
 ## Limits
 
 It knows the names of emoji and the sentences of the scenes, nothing else: words that training never showed
-tell it nothing. Of things in a colour, in relation, at a time of day it draws few rightly, of lists of
-different things nearly none.
+tell it nothing. Of new combinations, things at a time of day go wrong in most drawings, things in another
+colour or beside each other in one of three, and lists of different things in all.
 Thin lines come out ragged. People are drawn as the emoji draw them; it has no other idea of any profession,
 gender or skin tone. It is made for learning and for no other use.
 
@@ -120,23 +125,59 @@ gender or skin tone. It is made for learning and for no other use.
 """
 
 
+def trained_parts(
+    folder: Path, config: Config, model: DrawingModel, parts: tuple[str, ...], phase: str = ""
+) -> list[str]:
+    """A row of the table for each of the `parts` of which `folder` holds a record of its training."""
+    modules = {"dvae": model.vae, "decoder": model.vae.decoder, "clip": model.clip, "dalle": model.dalle}
+    lines = []
+    for part in parts:
+        what, record = PARTS[part][0], folder / f"{part}.trained.toml"
+        if record.is_file():
+            trained = tomllib.loads(record.read_text(encoding="utf-8"))
+            training = config.dvae_decoder_training if part == "decoder" else getattr(config, f"{part}_training")
+            module: torch.nn.Module = modules[part]
+            file = "dvae" if part == "decoder" else part
+            lines.append(
+                f"| {file}.safetensors | {what}{phase} | {sum(p.numel() for p in module.parameters()):,} | "
+                f"{trained['steps']:,} | {training.batch_size} | {training.seed} | "
+                f"{trained['seconds'] / 60:.0f} | {trained['machine']} |"
+            )
+    return lines
+
+
 def trials_table(path: Path) -> str:
-    """What `experiments/recipe_trials.py` stored, as a section of the card."""
-    head = [
+    """What `experiments/recipe_trials.py` stored, as a section of the card: of each trial the mean over its
+    seeds, and the lowest and the highest."""
+    if not path.is_file():
+        return ""
+    trials: dict[str, list[dict]] = {}
+    for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+        trials.setdefault(row["trial"], []).append(row)
+    seconds = [row["seconds"] for rows in trials.values() for row in rows]
+    each = len(next(iter(trials.values())))
+    lines = [
         "\n## Trials of the transformer's recipe\n",
-        "Each trained for about 100 seconds (`experiments/recipe_trials.py runs/picturebook --seconds 100`)",
-        "on two cores that did other work as well, then measured on the validation split: nats an image",
-        "token, as the mixture weighs its sources, and for emoji alone. All with the recipe and the dVAE",
-        "before these, of 1,024 codes: what they say of this model is a guess.\n",
-        "| trial | parameters | pictures seen | seconds | loss, mixture | loss, emoji |",
+        "Each changes one thing of the configuration, began with random weights and trained for",
+        f"{min(seconds)} to {max(seconds)} seconds on one core (`experiments/recipe_trials.py`), with",
+        f"{each} seeds: first weights and batches. Then measured, in nats an image token, on pictures of",
+        "the validation split, as the mixture weighs its sources, on emoji alone, and on combinations that",
+        "training never shows (the mean over families): the mean of the seeds, in brackets the lowest and",
+        "the highest. It says how fast a recipe begins, not where it ends.\n",
+        "| trial | parameters | pictures seen | mixture | emoji | held out |",
         "|---|---|---|---|---|---|",
     ]
 
-    def cells(row: dict) -> list[str]:
-        losses = [f"{row['image_loss']:.3f}", f"{row['emoji']:.3f}"]
-        return [row["trial"], f"{row['parameters']:,}", f"{row['pictures']:,}", str(row["seconds"]), *losses]
+    def spread(values: list[float]) -> str:
+        return f"{sum(values) / len(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
-    return _stored(path, head, cells)
+    for name, rows in trials.items():
+        held_out = [sum(row["held_out"].values()) / len(row["held_out"]) for row in rows]
+        seen = sum(row["pictures"] for row in rows) / len(rows)
+        losses = [[row["image_loss"] for row in rows], [row["emoji"] for row in rows], held_out]
+        cells = [name, f"{rows[0]['parameters']:,}", f"{seen:,.0f}", *map(spread, losses)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def shown_elsewhere(path: Path) -> str:
@@ -186,21 +227,10 @@ def main() -> None:
     folder = parser.parse_args().folder
     model, config = load(folder), read_config(folder / "config.toml")
     figures = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    rows = []
-    for part, (what, _) in PARTS.items():
-        if not (folder / f"{part}.trained.toml").is_file():
-            continue
-        trained = tomllib.loads((folder / f"{part}.trained.toml").read_text(encoding="utf-8"))
-        training = config.dvae_decoder_training if part == "decoder" else getattr(config, f"{part}_training")
-        modules = {"dvae": model.vae, "decoder": model.vae.decoder, "clip": model.clip, "dalle": model.dalle}
-        module: torch.nn.Module = modules[part]
-        parameters = sum(p.numel() for p in module.parameters())
-        file = "dvae" if part == "decoder" else part
-        rows.append(
-            f"| {file}.safetensors | {what} | {parameters:,} | {trained['steps']:,} | "
-            f"{training.batch_size} | {training.seed} | {trained['seconds'] / 60:.0f} | "
-            f"{trained['machine']} |"
-        )
+    first, later = read_config(f"{folder.name}-first"), ("clip", "dalle")
+    rows = trained_parts(folder, config, model, ("dvae", "decoder"))
+    rows += trained_parts(FIRST, first, model, later, ", first phase")
+    rows += trained_parts(folder, config, model, later, ", second phase")
     notes = folder / "notes.md"
     kinds = {source["kind"] for part in ("dvae", "clip", "dalle") for source in config.data_for(part)}
     card = CARD.format(

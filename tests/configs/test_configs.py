@@ -60,7 +60,7 @@ def test_a_reader_s_own_file_is_read(tmp_path):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(
         ReaderError,
-        match="named 'picturebok'.*large-1300m, medium-100m, paper-12b, picturebook, toy",
+        match="named 'picturebok'.*large-1300m, medium-100m, paper-12b, picturebook, picturebook-first, toy",
     ):
         read_config("picturebok")
     with pytest.raises(ReaderError, match="no configuration file"):
