@@ -3,10 +3,10 @@
     python experiments/shown_elsewhere.py [--out experiments/13-shown-elsewhere.json]
 
 What `Scenes` holds out is held out of `Scenes`. A model that also learned from `ThingScenes` may have met
-some of these captions there, with another drawing of the thing: in the first phase of the shipped model, whose
-things were not yet `apart`. For each family: the captions that `evaluate` asks for (64, seed 0), those of them
-that the transformer's things were ever called by, in either phase, and how many careful drawings are right, of
-all and of the others: the drawings are those of `evaluate`.
+some of these captions there, with another drawing of the thing: in the first phase of the shipped model,
+whose things were not yet `apart`. For each family: the captions that `evaluate` asks for (64, seed 0), those
+of them that the transformer's things were ever called by, in either phase, and how many careful drawings are
+right, of all and of the others: the drawings are those of `evaluate`.
 """
 
 import argparse

@@ -2,10 +2,10 @@
 
 With other weights the figures of these files are others. A command that has run with the weights that it
 hangs on (for some the dVAE alone) is not run again: each one that ended well is a row of
-`experiments/after_weights.jsonl`, with the digest of those weights, its seconds and the machine. Interrupted (Ctrl-C), the same line goes on with the
-command that was stopped; one that fails ends all, and says so. `--list` says what would run, and how long
-each took last. Afterwards the chapters that load the model are run again, looked at, and told anew
-(CONTRIBUTING.md).
+`experiments/after_weights.jsonl`, with the digest of those weights, its seconds and the machine. Interrupted
+(Ctrl-C), the same line goes on with the command that was stopped; one that fails ends all, and says so.
+`--list` says what would run, and how long each took last. Afterwards the chapters that load the model are run
+again, looked at, and told anew (CONTRIBUTING.md).
 """
 
 import argparse

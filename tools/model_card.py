@@ -135,7 +135,8 @@ def trained_parts(
         what, record = PARTS[part][0], folder / f"{part}.trained.toml"
         if record.is_file():
             trained = tomllib.loads(record.read_text(encoding="utf-8"))
-            training = config.dvae_decoder_training if part == "decoder" else getattr(config, f"{part}_training")
+            section = "dvae_decoder" if part == "decoder" else part
+            training = getattr(config, f"{section}_training")
             module: torch.nn.Module = modules[part]
             file = "dvae" if part == "decoder" else part
             lines.append(

@@ -18,7 +18,8 @@ def test_a_command_has_another_digest_for_other_weights_that_it_hangs_on_and_for
         save_file({"weight": torch.full((2,), transformer)}, tmp_path / "dalle.safetensors")
         found = after_weights.digests(tmp_path)
         assert set(found) == set(after_weights.COMMANDS)
-        seen.append([found[c] for c in ("tools/ten_prompts.py", masks_command(), "experiments/drawn_codes.py")])
+        commands = "tools/ten_prompts.py", masks_command(), "experiments/drawn_codes.py"
+        seen.append([found[command] for command in commands])
     (draws, encodes, ranks), other_transformer, other_dvae, again = seen
     assert again == seen[0]
     assert other_transformer[0] != draws and other_transformer[1:] == [encodes, ranks]
