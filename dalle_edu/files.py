@@ -93,8 +93,6 @@ def files_digest(paths: Iterable[Path]) -> str:
     return together.hexdigest()[:16]
 
 
-
-
 def finite_tensors(path: Path) -> dict[str, Tensor]:
     """`read_tensors` of weights. Raises ReaderError where they are no numbers."""
     tensors = read_tensors(path)
