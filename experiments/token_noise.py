@@ -10,8 +10,8 @@ that training shows ("validation") and captions that it never shows ("held out")
 the drawings. Chapter 9 (09-noise.jsonl) used the defaults, eleven to fourteen minutes a noise on a core with
 other work; chapter 13 (13-noise.jsonl)
 
-    --families attributes solids --length 4000 --seeds 0 1 2 --width 64 --depth 4 --batch-size 16
-    --steps 800 --marks 1 --precision float32
+    --families attributes solids --length 4000 --seeds 0 1 2 --noise 0 0.2 0.8 --width 64 --depth 4
+    --batch-size 16 --steps 800 --marks 1 --precision float32
 
 and experiments/wordings.jsonl, with the shipped model's dVAE, `--noise 0.2` and what its rows name
 of `--wordings`, `--dropout 0.1`, `--emoji 0.6`. Of its first rows 128 drawings a split were judged, of the

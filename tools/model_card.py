@@ -7,7 +7,6 @@ stored there: README.md, curves.png, and nearest.png, the training pictures near
 import argparse
 import json
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -15,13 +14,13 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import torch
+from card_tables import noise_table, shown_elsewhere, trials_table
 
 from dalle_edu.configs import Config, read_config
 from dalle_edu.data import EmojiPictures
 from dalle_edu.drawing import DrawingModel, contact_sheet, load
 from dalle_edu.evaluate.copies import copies
 from dalle_edu.evaluate.figures import table
-from dalle_edu.evaluate.report import rate
 from dalle_edu.explore import plot_history
 from dalle_edu.files import replacing, write_text
 
@@ -42,7 +41,7 @@ ROOT = Path(__file__).parents[1]
 FIRST = ROOT / "training" / "picturebook-first"  # what is kept of the phase before
 TRIALS = ROOT / "experiments" / "recipe_trials.jsonl"
 ELSEWHERE = ROOT / "experiments" / "13-shown-elsewhere.json"
-NOISE = ROOT / "experiments" / "09-noise.jsonl"
+NOISE = ROOT / "experiments" / "13-noise.jsonl"
 
 CARD = """# Model card: `{name}`
 
@@ -145,81 +144,6 @@ def trained_parts(
                 f"{trained['seconds'] / 60:.0f} | {trained['machine']} |"
             )
     return lines
-
-
-def trials_table(path: Path) -> str:
-    """What `experiments/recipe_trials.py` stored, as a section of the card: of each trial the mean over its
-    seeds, and the lowest and the highest."""
-    if not path.is_file():
-        return ""
-    trials: dict[str, list[dict]] = {}
-    for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
-        trials.setdefault(row["trial"], []).append(row)
-    seconds = [row["seconds"] for rows in trials.values() for row in rows]
-    each = len(next(iter(trials.values())))
-    lines = [
-        "\n## Trials of the transformer's recipe\n",
-        "Each changes one thing of the configuration, began with random weights and trained for",
-        f"{min(seconds)} to {max(seconds)} seconds on one core (`experiments/recipe_trials.py`), with",
-        f"{each} seeds: first weights and batches. Then measured, in nats an image token, on pictures of",
-        "the validation split, as the mixture weighs its sources, on emoji alone, and on combinations that",
-        "training never shows (the mean over families): the mean of the seeds, in brackets the lowest and",
-        "the highest. It says how fast a recipe begins, not where it ends.\n",
-        "| trial | parameters | pictures seen | mixture | emoji | held out |",
-        "|---|---|---|---|---|---|",
-    ]
-
-    def spread(values: list[float]) -> str:
-        return f"{sum(values) / len(values):.3f} ({min(values):.3f} to {max(values):.3f})"
-
-    for name, rows in trials.items():
-        held_out = [sum(row["held_out"].values()) / len(row["held_out"]) for row in rows]
-        seen = sum(row["pictures"] for row in rows) / len(rows)
-        losses = [[row["image_loss"] for row in rows], [row["emoji"] for row in rows], held_out]
-        cells = [name, f"{rows[0]['parameters']:,}", f"{seen:,.0f}", *map(spread, losses)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def shown_elsewhere(path: Path) -> str:
-    """What `experiments/shown_elsewhere.py` stored: the held-out captions that training showed after all."""
-    lines = [
-        "What `Scenes` holds out may stand among the emoji in scenes, with another drawing of the thing",
-        "(`experiments/shown_elsewhere.py`):\n",
-    ]
-    for name, row in json.loads(path.read_text(encoding="utf-8")).items():
-        if row["shown"]:
-            lines.append(
-                f"- {name}: {len(row['shown'])} of {row['different']} different captions; careful "
-                f"{rate(row['right'])} are right, without these captions {rate(row['right_of_others'])}."
-            )
-    return "\n".join(lines) + "\n"
-
-
-def noise_table(path: Path) -> str:
-    """What `experiments/token_noise.py` stored, as lines of the card."""
-    head = [
-        "\nNoise in what the transformer sees of a picture (`experiments/token_noise.py`): a smaller one, on",
-        "attributes alone, with a dVAE of 1,024 codes; of 128 drawings of each kind, the share that is right",
-        "in every property.\n",
-        "| noise | steps | trained captions | held-out combinations | their loss |",
-        "|---|---|---|---|---|",
-    ]
-
-    def cells(row: dict) -> list[str]:
-        shares = [f"{row[split]['all']:.0%}" for split in ("validation", "held_out")]
-        return [f"{row['noise']:g}", f"{row['step']:,}", *shares, f"{row['held_out_loss']:.3f}"]
-
-    return _stored(path, head, cells)
-
-
-def _stored(path: Path, head: list[str], cells: Callable[[dict], list[str]]) -> str:
-    """The rows of a JSON-lines file under their head; nothing where there is no file."""
-    if not path.is_file():
-        return ""
-    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    lines = [f"| {' | '.join(cells(row))} |" for row in rows]
-    return "\n".join([*head, *lines]) + "\n"
 
 
 def main() -> None:
