@@ -1,5 +1,7 @@
-"""What is told of tests that run in a process of their own."""
+"""What is told of tests that run in a process of their own, and what they inherit."""
 
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -62,3 +64,23 @@ def runs(number: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
+
+
+SETTINGS = Path(__file__).parents[1] / "pyproject.toml"
+HEARD = """
+import subprocess, sys
+
+def test_heard():
+    asked = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    assert subprocess.check_output([sys.executable, "-c", asked], text=True) == "True\\n"
+"""
+
+
+def test_tests_in_a_shell_s_background_hear_ctrl_c(tmp_path):
+    (tmp_path / "test_heard.py").write_text(HEARD)
+    (tmp_path / "conftest.py").write_text((Path(__file__).parent / "conftest.py").read_text("utf-8"), "utf-8")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-c", str(SETTINGS), str(tmp_path)],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN), capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout
