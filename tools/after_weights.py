@@ -45,7 +45,7 @@ COMMANDS = {
 
 
 def rows(log: Path) -> list[dict]:
-    """What ran so far, oldest first."""
+    """What a JSON-lines file holds, oldest first; nothing where there is no file."""
     return [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.is_file() else []
 
 

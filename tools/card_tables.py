@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from after_weights import rows as stored_rows
+
 from dalle_edu.evaluate.report import rate
 
 TRIALS = """
@@ -34,13 +36,6 @@ drawing of the thing (`experiments/shown_elsewhere.py`):
 """
 
 
-def jsonl(path: Path) -> list[dict]:
-    """The rows of a JSON-lines file; none where there is no file."""
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def of_one(rows: list[dict], key: str) -> dict[str, list[dict]]:
     """Rows by their `key`, in the order in which its values come first."""
     found: dict[str, list[dict]] = {}
@@ -56,7 +51,7 @@ def spread(values: list[float], form: str) -> str:
 
 def trials_table(path: Path) -> str:
     """What `experiments/recipe_trials.py` stored, as a section of the card; "" where there is no file."""
-    rows = jsonl(path)
+    rows = stored_rows(path)
     if not rows:
         return ""
     trials = of_one(rows, "trial")
@@ -73,7 +68,7 @@ def trials_table(path: Path) -> str:
 
 def noise_table(path: Path) -> str:
     """What `experiments/token_noise.py` stored, as lines of the card; "" where there is no file."""
-    noises = of_one(jsonl(path), "noise")
+    noises = of_one(stored_rows(path), "noise")
     if not noises:
         return ""
     kinds = [(family, split) for family in ("attributes", "solids") for split in ("validation", "held_out")]
